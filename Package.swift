@@ -1,0 +1,100 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Continuous integration sets PADDOCK_STRICT so that a warning fails the build there, while a user with a newer
+// compiler and a warning we have not met yet still gets a binary.
+let strict = Context.environment["PADDOCK_STRICT"] != nil
+
+let swiftSettings: [SwiftSetting] =
+  [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+  ] + (strict ? [.treatAllWarnings(as: .error)] : [])
+
+/// A room of the house: see docs/architecture.md for what lives where. Arrows point down only.
+func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+/// The tests of one room, in Tests/<name>Tests.
+func tests(_ name: String, _ more: [Target.Dependency] = []) -> Target {
+  .testTarget(
+    name: name + "Tests",
+    dependencies: [.init(stringLiteral: name)] + more,
+    path: "Tests/\(name)Tests",
+    swiftSettings: swiftSettings)
+}
+
+/// A thin C target: static-inline wrappers over a system library, or bytes embedded in the binary.
+func shim(_ name: String, links library: String? = nil) -> Target {
+  .target(name: name, linkerSettings: library.map { [.linkedLibrary($0)] } ?? [])
+}
+
+let package = Package(
+  name: "paddock",
+  products: [.executable(name: "paddock", targets: ["paddock"])],
+  dependencies: [
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+  ],
+  targets: [
+    // C shims
+    shim("CLinux"),
+    shim("CCurl", links: "curl"),
+    shim("CZlib", links: "z"),
+    shim("CCrypto", links: "crypto"),
+    shim("CWeights"),
+    shim("CBuiltins"),
+
+    // pure: no sockets, no TLS, no curl
+    room("StrictJSON", []),
+    room("Conversations", ["StrictJSON"]),
+    room("HTTPWire", []),
+    room("Documents", [.product(name: "Yams", package: "Yams")]),
+    room("Policies", ["Documents", "Conversations", "CCrypto", "CBuiltins"]),
+    room("Classifier", ["CCrypto", "CWeights"]),
+    room("Screening", ["Conversations", "Policies"]),
+
+    // base
+    room("EventLoops", ["CLinux", .product(name: "HeapModule", package: "swift-collections")]),
+    room("Telemetry", [.product(name: "Logging", package: "swift-log")]),
+
+    // I/O
+    room("HTTPServing", ["EventLoops", "HTTPWire", "CLinux", "CZlib"]),
+    room("ModelBackends", ["EventLoops", "CCurl", "StrictJSON", "Policies"]),
+
+    // core
+    room("Guard", ["Screening", "Classifier", "ModelBackends", "EventLoops", "Telemetry"]),
+
+    // product
+    room("Gateway", ["Guard", "HTTPServing", "Telemetry", "StrictJSON", "CBuiltins"]),
+    room("Evaluation", ["Guard", "Classifier", "Conversations", "StrictJSON", "CZlib"]),
+
+    .executableTarget(
+      name: "paddock",
+      dependencies: [
+        "Gateway", "Evaluation", "Documents",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: swiftSettings),
+
+    tests("StrictJSON"),
+    tests("Conversations"),
+    tests("HTTPWire"),
+    tests("Documents"),
+    tests("Policies"),
+    tests("Classifier"),
+    tests("Screening"),
+    tests("EventLoops"),
+    tests("Telemetry"),
+    tests("HTTPServing"),
+    tests("ModelBackends"),
+    tests("Guard"),
+    tests("Gateway"),
+    tests("Evaluation"),
+  ]
+)

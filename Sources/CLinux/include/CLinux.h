@@ -1,0 +1,76 @@
+// What Swift's Glibc module does not expose, or exposes only as macros and variadics.
+#ifndef CLINUX_H
+#define CLINUX_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+
+static inline int clinux_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+static inline int clinux_epoll_add(int epoll, int descriptor, uint32_t events, uint64_t token) {
+  struct epoll_event event = {.events = events, .data = {.u64 = token}};
+  return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+static inline int clinux_epoll_modify(int epoll, int descriptor, uint32_t events, uint64_t token) {
+  struct epoll_event event = {.events = events, .data = {.u64 = token}};
+  return epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &event);
+}
+
+static inline int clinux_epoll_remove(int epoll, int descriptor) {
+  return epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, (struct epoll_event *)0);
+}
+
+/// One ready descriptor: what it is ready for, and the token it was registered with.
+typedef struct {
+  uint32_t events;
+  uint64_t token;
+} clinux_ready;
+
+/// Never blocks. At most 256 at a time.
+static inline int clinux_epoll_poll(int epoll, clinux_ready *ready, int capacity) {
+  struct epoll_event events[256];
+  int count = epoll_wait(epoll, events, capacity < 256 ? capacity : 256, 0);
+  for (int index = 0; index < count; index++) {
+    ready[index].events = events[index].events;
+    ready[index].token = events[index].data.u64;
+  }
+  return count;
+}
+
+static inline int clinux_accept(int listener, struct sockaddr *address, socklen_t *length) {
+  return accept4(listener, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+static inline int clinux_timer_create(void) {
+  return timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+}
+
+/// Fires once, `nanoseconds` from now; 0 disarms.
+static inline int clinux_timer_arm(int timer, uint64_t nanoseconds) {
+  struct itimerspec when = {
+      .it_interval = {0, 0},
+      .it_value = {(time_t)(nanoseconds / 1000000000u), (long)(nanoseconds % 1000000000u)},
+  };
+  return timerfd_settime(timer, 0, &when, (struct itimerspec *)0);
+}
+
+/// The event loop whose code runs on this thread, as an opaque pointer; null elsewhere.
+void *clinux_current_loop(void);
+void clinux_set_current_loop(void *loop);
+
+enum {
+  clinux_readable = EPOLLIN,
+  clinux_writable = EPOLLOUT,
+  clinux_peer_closed = EPOLLRDHUP,
+  clinux_hangup = EPOLLHUP,
+  clinux_error = EPOLLERR,
+};
+static const uint32_t clinux_edge_triggered = EPOLLET;
+
+#endif

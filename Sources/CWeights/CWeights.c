@@ -1,0 +1,9 @@
+#include "CWeights.h"
+
+// `#embed` is tracked by the compiler's dependency file: a new weights file rebuilds this one.
+static const uint8_t weights[] = {
+#embed "embedded.weights" suffix(, ) if_empty()
+    0};
+
+const uint8_t *cweights_bytes(void) { return weights; }
+size_t cweights_count(void) { return sizeof weights - 1; }
