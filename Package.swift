@@ -89,7 +89,7 @@ let package = Package(
     tests("Policies"),
     tests("Classifier"),
     tests("Screening"),
-    tests("EventLoops"),
+    tests("EventLoops", ["CLinux"]),
     tests("Telemetry"),
     tests("HTTPServing"),
     tests("ModelBackends"),

@@ -1,5 +1,6 @@
 #include "CWeights.h"
 
+#pragma clang diagnostic ignored "-Wc23-extensions"
 // `#embed` is tracked by the compiler's dependency file: a new weights file rebuilds this one.
 static const uint8_t weights[] = {
 #embed "embedded.weights" suffix(, ) if_empty()

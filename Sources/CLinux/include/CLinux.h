@@ -2,9 +2,6 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -43,9 +40,8 @@ static inline int clinux_epoll_poll(int epoll, clinux_ready *ready, int capacity
   return count;
 }
 
-static inline int clinux_accept(int listener, struct sockaddr *address, socklen_t *length) {
-  return accept4(listener, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-}
+/// In CLinux.c: `accept4` needs `_GNU_SOURCE`, which here would give `fd_set` another shape than Dispatch's module has.
+int clinux_accept(int listener, struct sockaddr *address, socklen_t *length);
 
 static inline int clinux_timer_create(void) {
   return timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -64,13 +60,11 @@ static inline int clinux_timer_arm(int timer, uint64_t nanoseconds) {
 void *clinux_current_loop(void);
 void clinux_set_current_loop(void *loop);
 
-enum {
-  clinux_readable = EPOLLIN,
-  clinux_writable = EPOLLOUT,
-  clinux_peer_closed = EPOLLRDHUP,
-  clinux_hangup = EPOLLHUP,
-  clinux_error = EPOLLERR,
-};
+static const uint32_t clinux_readable = EPOLLIN;
+static const uint32_t clinux_writable = EPOLLOUT;
+static const uint32_t clinux_peer_closed = EPOLLRDHUP;
+static const uint32_t clinux_hangup = EPOLLHUP;
+static const uint32_t clinux_error = EPOLLERR;
 static const uint32_t clinux_edge_triggered = EPOLLET;
 
 #endif

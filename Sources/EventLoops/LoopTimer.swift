@@ -1,0 +1,70 @@
+import CLinux
+import Glibc
+import HeapModule
+
+/// One call that is due at a time. Loop-confined.
+public final class LoopTimer {
+  fileprivate let deadline: ContinuousClock.Instant
+  fileprivate var action: (() -> Void)?
+
+  init(deadline: ContinuousClock.Instant, action: @escaping () -> Void) {
+    self.deadline = deadline
+    self.action = action
+  }
+
+  /// Takes the call back; what it captured is let go at once.
+  public func cancel() { action = nil }
+}
+
+/// The timers of one loop behind one kernel timer, which is armed only when an earlier deadline comes in.
+struct TimerQueue {
+  private struct Entry: Comparable {
+    let timer: LoopTimer
+    static func < (left: Entry, right: Entry) -> Bool { left.timer.deadline < right.timer.deadline }
+    static func == (left: Entry, right: Entry) -> Bool { left.timer.deadline == right.timer.deadline }
+  }
+
+  private let descriptor: Int32
+  private var heap = Heap<Entry>()
+  private var armed: ContinuousClock.Instant?
+
+  init(descriptor: Int32) { self.descriptor = descriptor }
+
+  mutating func schedule(at deadline: ContinuousClock.Instant, _ action: @escaping () -> Void) -> LoopTimer {
+    let timer = LoopTimer(deadline: deadline, action: action)
+    heap.insert(Entry(timer: timer))
+    arm()
+    return timer
+  }
+
+  /// The due calls, taken out: a call may schedule anew, so they run outside of the queue.
+  mutating func due(now: ContinuousClock.Instant) -> [LoopTimer] {
+    var expirations: UInt64 = 0
+    _ = read(descriptor, &expirations, 8)
+    armed = nil
+    var due: [LoopTimer] = []
+    while let entry = heap.min, entry.timer.deadline <= now || entry.timer.action == nil {
+      heap.removeMin()
+      due.append(entry.timer)
+    }
+    arm()
+    return due
+  }
+
+  private mutating func arm() {
+    while let entry = heap.min, entry.timer.action == nil { heap.removeMin() }
+    guard let earliest = heap.min?.timer.deadline, armed.map({ earliest < $0 }) ?? true else { return }
+    armed = earliest
+    let wait = max(.nanoseconds(1), ContinuousClock.now.duration(to: earliest))
+    let (seconds, attoseconds) = wait.components
+    _ = clinux_timer_arm(descriptor, UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000))
+  }
+}
+
+extension LoopTimer {
+  func fire() {
+    let action = action
+    self.action = nil
+    action?()
+  }
+}
