@@ -61,7 +61,7 @@ let package = Package(
 
     // base
     room("EventLoops", ["CLinux", .product(name: "HeapModule", package: "swift-collections")]),
-    room("Telemetry", [.product(name: "Logging", package: "swift-log")]),
+    room("Telemetry", ["StrictJSON", .product(name: "Logging", package: "swift-log")]),
 
     // I/O
     room("HTTPServing", ["EventLoops", "HTTPWire", "CLinux", "CZlib"]),

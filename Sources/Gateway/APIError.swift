@@ -1,0 +1,63 @@
+import HTTPServing
+import StrictJSON
+
+/// An error of the native API, in OpenAI's error shape. The message never repeats the caller's text.
+public struct APIError: Error, Sendable, Equatable {
+  /// The HTTP status.
+  public var status: Int
+  /// A stable code, as `invalid_field`.
+  public var code: String
+  /// What was wrong, fit for the caller.
+  public var message: String
+  /// The path of the field, as `messages[0].role`; nil where no field is to blame.
+  public var param: String?
+
+  /// An error.
+  public init(status: Int, code: String, message: String, param: String? = nil) {
+    self.status = status
+    self.code = code
+    self.message = message
+    self.param = param
+  }
+
+  /// A field of the request is wrong.
+  static func field(_ path: String, _ problem: String) -> APIError {
+    APIError(status: 400, code: "invalid_field", message: "\(path) \(problem)", param: path)
+  }
+
+  /// OpenAI's `type` for the status.
+  private var type: String {
+    switch status {
+    case 401: "authentication_error"
+    case 403: "permission_error"
+    case 404: "not_found_error"
+    case 429: "rate_limit_error"
+    case 500...: "server_error"
+    default: "invalid_request_error"
+    }
+  }
+
+  /// Writes the error object, `{"message", "type", "code", "param"}`.
+  func write(to writer: inout JSONWriter) {
+    writer.object { writer in
+      writer.key("message")
+      writer.string(message)
+      writer.key("type")
+      writer.string(type)
+      writer.key("code")
+      writer.string(code)
+      writer.key("param")
+      if let param { writer.string(param) } else { writer.null() }
+    }
+  }
+
+  /// The answer, `{"error": {…}}`.
+  func response(headers: [(name: String, value: String)] = []) -> ServerResponse {
+    var writer = JSONWriter(capacity: 256)
+    writer.object { writer in
+      writer.key("error")
+      write(to: &writer)
+    }
+    return .json(status: status, writer.bytes, headers: headers)
+  }
+}

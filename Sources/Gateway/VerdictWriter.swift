@@ -1,0 +1,211 @@
+import Conversations
+import Guard
+import Policies
+import Screening
+import StrictJSON
+
+extension Verdict {
+  /// The answer of `POST /v1/classify`; the same bytes come from the command line.
+  public func json(metadata: JSON?) -> [UInt8] {
+    var writer = JSONWriter(capacity: 1024)
+    write(to: &writer, metadata: metadata)
+    return writer.bytes
+  }
+
+  /// Writes the answer object.
+  func write(to writer: inout JSONWriter, metadata: JSON?) {
+    let categories = policy.taxonomy.categories
+    writer.object { writer in
+      writer.member("id", id)
+      writer.member("verdict", decision.verdict.rawValue)
+      writer.member("action", decision.action.rawValue)
+      writer.member("direction", direction.rawValue)
+      writer.key("score")
+      writer.score(decision.score)
+      writer.key("violated_categories")
+      writer.array { writer in
+        for violation in decision.violations { violation.write(to: &writer, categories[violation.category]) }
+      }
+      writer.member("ignored_categories", decision.ignored.map { categories[$0].code })
+      writer.member("unmapped_codes", decision.unmapped)
+      writer.key("category_scores")
+      writer.object { writer in
+        for (index, category) in categories.enumerated() {
+          guard let score = decision.categoryScores[index] else { continue }
+          writer.key(category.code)
+          writer.score(score)
+        }
+      }
+      writer.key("signals")
+      writer.object { writer in
+        for (name, value) in decision.signals.sorted(by: { $0.key < $1.key }) {
+          writer.key(name)
+          writer.score(value)
+        }
+      }
+      writer.key("findings")
+      writer.array { writer in for finding in decision.findings { finding.write(to: &writer, categories) } }
+      if let output { output.write(to: &writer) }
+      writeCoverage(to: &writer)
+      writeSources(to: &writer)
+      if let metadata {
+        writer.key("metadata")
+        writer.value(metadata)
+      }
+    }
+  }
+
+  private func writeCoverage(to writer: inout JSONWriter) {
+    writer.key("coverage")
+    writer.object { writer in
+      writer.key("characters_judged")
+      writer.int(decision.charactersJudged)
+      writer.key("characters_total")
+      writer.int(decision.charactersTotal)
+      writer.key("not_judged")
+      writer.array { writer in
+        for part in decision.unjudged { writer.part("\(part.path)", part.reason, part.characters) }
+      }
+      writer.key("context_not_used")
+      writer.array { writer in
+        for part in contextNotUsed { writer.part("\(part.path)", part.reason, part.characters) }
+      }
+      writer.member("categories_not_judged", categoriesNotJudged.map { policy.taxonomy.categories[$0].code })
+    }
+  }
+
+  private func writeSources(to writer: inout JSONWriter) {
+    writer.key("policy")
+    writer.object { writer in
+      writer.member("name", policy.name)
+      writer.member("version", policy.version)
+      writer.member("digest", policy.digest)
+    }
+    writer.key("judge")
+    writer.object { writer in
+      writer.member("name", judge.name)
+      writer.member("model", judge.model)
+      writer.member("digest", judge.digest)
+    }
+    writer.key("latency_ms")
+    writer.object { writer in
+      for (name, time) in [("queue", queueTime), ("judge", judgeTime), ("total", totalTime)] {
+        writer.key(name)
+        writer.double(time.milliseconds, digits: 3)
+      }
+    }
+  }
+}
+
+extension Decision.Violation {
+  fileprivate func write(to writer: inout JSONWriter, _ category: Policies.Category) {
+    writer.object { writer in
+      writer.member("code", category.code)
+      writer.member("name", category.name)
+      writer.key("score")
+      writer.score(score)
+      writer.key("threshold")
+      writer.score(threshold)
+      writer.member("action", action.rawValue)
+    }
+  }
+}
+
+extension Decision.Finding {
+  fileprivate func write(to writer: inout JSONWriter, _ categories: [Policies.Category]) {
+    writer.object { writer in
+      writer.member("path", "\(path)")
+      writer.key("start")
+      writer.int(span.lowerBound)
+      writer.key("end")
+      writer.int(span.upperBound)
+      writer.key("category")
+      if let category { writer.string(categories[category].code) } else { writer.null() }
+      writer.member("detector", detector)
+      writer.key("score")
+      writer.score(score)
+    }
+  }
+}
+
+extension [MaskedMessage] {
+  /// The messages in scope, their texts with the spans replaced; what holds no text is left out, never passed on unseen.
+  fileprivate func write(to writer: inout JSONWriter) {
+    writer.key("output")
+    writer.array { writer in
+      for masked in self {
+        writer.object { writer in
+          writer.key("index")
+          writer.int(masked.index)
+          writer.member("role", masked.message.role.rawValue)
+          writer.key("content")
+          writer.array { writer in
+            for part in masked.message.parts where part.kind == .text {
+              writer.object { writer in
+                writer.member("type", "text")
+                writer.member("text", part.text)
+              }
+            }
+          }
+          masked.message.writeToolCalls(to: &writer)
+        }
+      }
+    }
+  }
+}
+
+extension Message {
+  fileprivate func writeToolCalls(to writer: inout JSONWriter) {
+    let names = parts.filter { $0.kind == .toolName }
+    guard !names.isEmpty else { return }
+    let arguments = parts.filter { $0.kind == .toolArguments }
+    writer.key("tool_calls")
+    writer.array { writer in
+      for (name, argument) in zip(names, arguments) {
+        writer.object { writer in
+          writer.member("type", "function")
+          writer.key("function")
+          writer.object { writer in
+            writer.member("name", name.text)
+            writer.member("arguments", argument.text)
+          }
+        }
+      }
+    }
+  }
+}
+
+extension JSONWriter {
+  mutating func member(_ key: String, _ value: String) {
+    self.key(key)
+    string(value)
+  }
+
+  mutating func member(_ key: String, _ values: [String]) {
+    self.key(key)
+    array { writer in for value in values { writer.string(value) } }
+  }
+
+  /// A score in [0, 1], or null.
+  mutating func score(_ value: Double?) {
+    if let value { double(value, digits: 6) } else { null() }
+  }
+
+  /// A part of the conversation that was left out.
+  mutating func part(_ path: String, _ reason: String, _ characters: Int) {
+    object { writer in
+      writer.member("path", path)
+      writer.member("reason", reason)
+      writer.key("characters")
+      writer.int(characters)
+    }
+  }
+}
+
+extension Duration {
+  /// Milliseconds with their fraction.
+  var milliseconds: Double {
+    let (seconds, attoseconds) = components
+    return Double(seconds) * 1e3 + Double(attoseconds) * 1e-15
+  }
+}

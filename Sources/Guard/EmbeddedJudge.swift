@@ -1,0 +1,138 @@
+import Classifier
+import Conversations
+import EventLoops
+import Policies
+import Screening
+
+/// The classifier inside the binary, as a judge.
+public struct EmbeddedJudge: Judge {
+  /// What is reported.
+  public let description: JudgeDescription
+  private let model: EmbeddedModel
+  private let lane: WorkerLane
+  private let maps: [String: HazardMap]
+  private let native: Taxonomy
+
+  /// A judge over a verified model; long texts are judged in `lane`.
+  public init(name: String, model: EmbeddedModel, policies: PolicySet, lane: WorkerLane) {
+    self.model = model
+    self.lane = lane
+    description = JudgeDescription(
+      name: name, kind: "embedded", model: "\(model.name)-\(model.version)", digest: model.digest)
+    let native = policies.embeddedTaxonomy(codes: EmbeddedModel.hazardCodes)
+    self.native = native
+    maps = Dictionary(
+      policies.policies.values.map { ($0.taxonomy.digest, HazardMap(from: native, to: $0.taxonomy)) },
+      uniquingKeysWith: { first, _ in first })
+  }
+
+  private func map(for policy: Policy) -> HazardMap {
+    maps[policy.taxonomy.digest] ?? HazardMap(from: native, to: policy.taxonomy)
+  }
+
+  /// Categories whose hazards the model has no head for.
+  public func unscoredCategories(of policy: Policy) -> [Int] { map(for: policy).unreached }
+
+  /// The model is inside the binary and was verified at start.
+  public func health(deadline: ContinuousClock.Instant) async -> String? { nil }
+
+  /// Judges each run of messages in scope.
+  public func judge(_ request: JudgeRequest) async -> JudgeReport {
+    let work = self.work(for: request)
+    let cost = Self.cost(of: work.inputs)
+    let scores: [ClassifierScores]
+    // A hop costs 10–16 µs; below ~100 µs of work it is not worth its price.
+    if cost < .microseconds(100) {
+      scores = work.inputs.map(model.scores(for:))
+    } else {
+      do {
+        scores = try await lane.run(estimatedCost: cost) { work.inputs.map(model.scores(for:)) }
+      } catch {
+        return JudgeReport(
+          observations: [.failed(.cancelled, request.readableParts(of: request.scope).map(\.path))],
+          contextNotUsed: work.unused)
+      }
+    }
+    let map = map(for: request.policy)
+    return JudgeReport(
+      observations: scores.map { .reading(Self.reading(of: $0, map: map)) } + work.skipped, contextNotUsed: work.unused)
+  }
+
+  // MARK: What to score
+
+  private struct Work: Sendable {
+    var inputs: [ClassifierInput] = []
+    var skipped: [Observation] = []
+    var unused: [UnusedContext] = []
+  }
+
+  private func work(for request: JudgeRequest) -> Work {
+    var work = Work()
+    var usedContext: Set<Int> = []
+    for run in request.runs {
+      let parts = request.readableParts(of: run)
+      let isResponse = run.contains { request.conversation.messages[$0].role.side == .output }
+      let context = isResponse ? request.conversation.prompt(before: run[0]) : []
+      usedContext.formUnion(context)
+      let contextText = request.readableParts(of: context).map(\.text).joined(separator: "\n\n")
+      var texts = parts.map(\.text)
+      // A payload split over parts is only seen in the whole; one hidden among harmless parts, only in its own.
+      if texts.count > 1 { texts.append(texts.joined(separator: "\n")) }
+      for text in texts where !text.isEmpty {
+        work.inputs.append(ClassifierInput(text: text, context: contextText, isResponse: isResponse))
+      }
+      for part in parts where EmbeddedModel.unevaluatedScript(in: part.text) != nil {
+        work.skipped.append(.skipped(.language, [part.path]))
+      }
+    }
+    let inScope = Set(request.scope)
+    for (index, message) in request.conversation.messages.enumerated()
+    where !inScope.contains(index) && !usedContext.contains(index) {
+      work.unused.append(
+        UnusedContext(
+          path: PartPath(message: index, field: .message), reason: "not_used_by_judge",
+          characters: message.parts.reduce(0) { $0 + $1.characters }))
+    }
+    return work
+  }
+
+  /// Measured on one core (docs/performance.md): a fixed part, and then per byte.
+  private static func cost(of inputs: [ClassifierInput]) -> Duration {
+    let bytes = inputs.reduce(0) { $0 + $1.text.utf8.count + $1.context.utf8.count }
+    return .nanoseconds(1_000 * inputs.count + 60 * bytes)
+  }
+
+  // MARK: What the scores mean
+
+  /// The hazard heads are conditional on unsafe text: from 0.5 on the model names the hazard, and a named category
+  /// carries the whole unsafe score; below, a category's score falls in proportion.
+  static func reading(of scores: ClassifierScores, map: HazardMap) -> Reading {
+    var reading = Reading(score: scores.unsafe, signals: ["injection": scores.injection])
+    for (hazard, probability) in scores.hazards.enumerated() {
+      let code = EmbeddedModel.hazardCodes[hazard]
+      let categories = map.categories(for: code)
+      let value = scores.unsafe * min(1, probability / 0.5)
+      for category in categories {
+        reading.categoryScores[category] = max(reading.categoryScores[category] ?? 0, value)
+      }
+      guard probability >= 0.5 else { continue }
+      if categories.isEmpty { reading.unmapped.append(code) } else { reading.named += categories }
+    }
+    return reading
+  }
+}
+
+extension Conversation {
+  /// The messages of the input side that a message of the output side answers.
+  fileprivate func prompt(before index: Int) -> [Int] {
+    var prompt: [Int] = []
+    for earlier in messages[..<index].indices.reversed() {
+      switch messages[earlier].role.side {
+      case .input: prompt.append(earlier)
+      case .instruction: continue
+      case .output: return prompt.reversed()
+      }
+    }
+    return prompt.reversed()
+  }
+}

@@ -1,0 +1,134 @@
+import Conversations
+import Policies
+import Screening
+
+/// What judges text: the embedded classifier, a model server, and whatever comes later.
+public protocol Judge: Sendable {
+  /// What is reported of the judge.
+  var description: JudgeDescription { get }
+
+  /// The categories of a policy that this judge never scores, as positions in its taxonomy.
+  func unscoredCategories(of policy: Policy) -> [Int]
+
+  /// Judges what is in scope. Failures are observations; nothing is thrown and nothing is left out.
+  func judge(_ request: JudgeRequest) async -> JudgeReport
+
+  /// Why the judge cannot answer now; nil when it can. For readiness.
+  func health(deadline: ContinuousClock.Instant) async -> String?
+}
+
+/// A judge as reports show it.
+public struct JudgeDescription: Sendable, Equatable {
+  /// The name in the configuration.
+  public var name: String
+  /// `embedded` or `model`.
+  public var kind: String
+  /// The model's name.
+  public var model: String
+  /// `sha256:` and 64 hexadecimal digits over what decides the judgement: weights, or profile and model name.
+  public var digest: String
+
+  /// A description.
+  public init(name: String, kind: String, model: String, digest: String) {
+    self.name = name
+    self.kind = kind
+    self.model = model
+    self.digest = digest
+  }
+}
+
+/// One thing to judge.
+public struct JudgeRequest: Sendable {
+  /// All turns.
+  public var conversation: Conversation
+  /// The indexes of the messages in scope, ascending.
+  public var scope: [Int]
+  /// The policy.
+  public var policy: Policy
+  /// Whose rules apply.
+  public var direction: Direction
+  /// When the answer must be there.
+  public var deadline: Deadline
+
+  /// The runs of messages of one side that are in scope, each ascending, oldest first.
+  ///
+  /// A run is judged as one text: what one side says over several messages is read together by the other.
+  var runs: [[Int]] {
+    var runs: [[Int]] = []
+    for index in scope {
+      if let last = runs.last?.last, conversation.messages[last].role.side == conversation.messages[index].role.side,
+        !conversation.messages[last..<index].contains(where: {
+          $0.role.side.opposes(conversation.messages[index].role.side)
+        })
+      {
+        runs[runs.count - 1].append(index)
+      } else {
+        runs.append([index])
+      }
+    }
+    return runs
+  }
+
+  /// The readable parts of these messages.
+  func readableParts(of messages: [Int]) -> [Part] {
+    messages.flatMap { conversation.messages[$0].parts.filter(\.isReadable) }
+  }
+}
+
+extension Side {
+  /// Whether one side answers the other; instructions oppose nobody.
+  func opposes(_ other: Side) -> Bool {
+    switch (self, other) {
+    case (.input, .output), (.output, .input): true
+    default: false
+    }
+  }
+}
+
+/// When an answer must be there, and who said so.
+public struct Deadline: Sendable {
+  /// The moment.
+  public var instant: ContinuousClock.Instant
+  /// Whether the caller shortened it.
+  public var isCallers: Bool
+
+  /// A deadline.
+  public init(instant: ContinuousClock.Instant, isCallers: Bool) {
+    self.instant = instant
+    self.isCallers = isCallers
+  }
+
+  /// Why a judge that ran out of it failed.
+  var failure: FailureReason { isCallers ? .callerDeadline : .deadline }
+}
+
+/// What a judge reports.
+public struct JudgeReport: Sendable {
+  /// What came of the scope.
+  public var observations: [Observation]
+  /// Messages outside of the scope that the judge did not look at.
+  public var contextNotUsed: [UnusedContext]
+
+  /// A report.
+  public init(observations: [Observation] = [], contextNotUsed: [UnusedContext] = []) {
+    self.observations = observations
+    self.contextNotUsed = contextNotUsed
+  }
+}
+
+/// Context that a judge did not look at.
+public struct UnusedContext: Sendable, Equatable {
+  /// The message or part.
+  public var path: PartPath
+  /// A stable code.
+  public var reason: String
+  /// Its characters of text.
+  public var characters: Int
+
+  /// Context that was left out.
+  public init(path: PartPath, reason: String, characters: Int) {
+    self.path = path
+    self.reason = reason
+    self.characters = characters
+  }
+}
