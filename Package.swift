@@ -56,7 +56,7 @@ let package = Package(
     room("HTTPWire", []),
     room("Documents", [.product(name: "Yams", package: "Yams")]),
     room("Policies", ["Documents", "Conversations", "CCrypto", "CBuiltins"]),
-    room("Classifier", ["CCrypto", "CWeights"]),
+    room("Classifier", ["CCrypto", "CWeights", "StrictJSON"]),
     room("Screening", ["Conversations", "Policies"]),
 
     // base
@@ -72,12 +72,12 @@ let package = Package(
 
     // product
     room("Gateway", ["Guard", "HTTPServing", "Telemetry", "StrictJSON", "CBuiltins"]),
-    room("Evaluation", ["Guard", "Classifier", "Conversations", "StrictJSON", "CZlib"]),
+    room("Evaluation", ["Classifier", "Conversations", "StrictJSON", "CZlib"]),
 
     .executableTarget(
       name: "paddock",
       dependencies: [
-        "Gateway", "Evaluation", "Documents",
+        "Evaluation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),

@@ -1,0 +1,178 @@
+import CWeights
+import Glibc
+import StrictJSON
+
+/// The classifier inside the binary: a linear model over hashed words and character n-grams with 16 heads.
+///
+/// Linear means fast (microseconds) and easy to explain, and it means that it sees words and not what they say
+/// together; docs/quality.md has its figures. A stronger model answers through the same calls.
+public struct EmbeddedModel: Sendable {
+  /// Llama Guard 3's codes in the order of the hazard heads.
+  public static let hazardCodes = (1...14).map { "S\($0)" }
+
+  /// The longest stretch, in bytes, that is scored as one. Longer text goes through overlapping windows and the highest
+  /// score of each head wins, so that harmless text around a payload cannot thin it out and nothing is cut.
+  public static let windowBytes = 1_200
+  /// How much two neighbouring windows share.
+  public static let overlapBytes = 300
+
+  /// As `paddock-ngram`.
+  public let name: String
+  /// As `1`.
+  public let version: String
+  /// `sha256:` and 64 hexadecimal digits over the weights file.
+  public let digest: String
+  let hasher: FeatureHasher
+  let heads: [WeightsFile.Head]
+  private let storage: Storage
+
+  /// Keeps the table in memory; for the built-in weights that is the program's own read-only image, never a copy.
+  private final class Storage: @unchecked Sendable {
+    let bytes: UnsafeBufferPointer<UInt8>
+    private let isOwned: Bool
+
+    init(borrowing bytes: UnsafeBufferPointer<UInt8>) {
+      self.bytes = bytes
+      isOwned = false
+    }
+
+    init(copying bytes: [UInt8]) {
+      let copy = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: bytes.count)
+      _ = copy.initialize(fromContentsOf: bytes)
+      self.bytes = UnsafeBufferPointer(copy)
+      isOwned = true
+    }
+
+    deinit { if isOwned { bytes.deallocate() } }
+  }
+
+  private let tableOffset: Int
+
+  /// The model inside the binary, verified against its checksum.
+  public static func builtin() throws(ClassifierError) -> EmbeddedModel {
+    let bytes = UnsafeBufferPointer(start: cweights_bytes(), count: cweights_count())
+    return try EmbeddedModel(storage: Storage(borrowing: bytes))
+  }
+
+  /// A model from the bytes of a weights file.
+  public init(bytes: [UInt8]) throws(ClassifierError) {
+    try self.init(storage: Storage(copying: bytes))
+  }
+
+  private init(storage: Storage) throws(ClassifierError) {
+    let layout = try WeightsFile.decode(storage.bytes)
+    guard let metadata = try? JSON.parse(layout.metadata) else { throw .badHeader }
+    name = metadata["name"]?.string ?? "unnamed"
+    version = metadata["version"]?.string ?? "0"
+    digest = "sha256:" + storage.bytes.suffix(32).map { Self.hex($0) }.joined()
+    hasher = FeatureHasher(bits: layout.bits)
+    heads = layout.heads
+    tableOffset = layout.tableOffset
+    self.storage = storage
+  }
+
+  private static func hex(_ byte: UInt8) -> String {
+    let digits = String(byte, radix: 16)
+    return byte < 16 ? "0" + digits : digits
+  }
+
+  // MARK: Scoring
+
+  /// Scores a text of any length.
+  public func scores(for input: ClassifierInput) -> ClassifierScores {
+    var text = input.text
+    var context = input.context
+    return text.withUTF8 { text in
+      context.withUTF8 { context in
+        var best: SIMD16<Float>?
+        Self.forEachWindow(of: text) { window in
+          let probabilities = probabilities(of: window, context: context, isResponse: input.isResponse)
+          best = best.map { pointwiseMax($0, probabilities) } ?? probabilities
+        }
+        return Self.scores(best ?? .zero)
+      }
+    }
+  }
+
+  /// Calls `body` with each window; a window ends and starts between words where there is white space near.
+  static func forEachWindow(
+    of text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
+  ) {
+    guard text.count > windowBytes else { return body(text) }
+    var start = 0
+    while true {
+      let end = min(start + windowBytes, text.count)
+      body(UnsafeBufferPointer(rebasing: text[start..<boundary(in: text, near: end)]))
+      guard end < text.count else { return }
+      start = boundary(in: text, near: end - overlapBytes)
+    }
+  }
+
+  /// The start of the word that holds `offset`, at most 40 bytes back; always the start of a character.
+  private static func boundary(in text: UnsafeBufferPointer<UInt8>, near offset: Int) -> Int {
+    guard offset < text.count else { return text.count }
+    for candidate in stride(from: offset, to: max(offset - 40, 1), by: -1) where text[candidate - 1] <= 0x20 {
+      return candidate
+    }
+    var start = offset
+    while start > 0, text[start] & 0xC0 == 0x80 { start -= 1 }
+    return start
+  }
+
+  private func probabilities(
+    of text: UnsafeBufferPointer<UInt8>, context: UnsafeBufferPointer<UInt8>, isResponse: Bool
+  ) -> SIMD16<Float> {
+    var sum = Accumulator(table: UnsafeRawPointer(storage.bytes.baseAddress.map { $0 + tableOffset }))
+    hasher.forEachFeature(of: text, in: .text, characters: true) { sum.add(row: $0) }
+    if isResponse {
+      hasher.forEachFeature(of: text, in: .response, characters: false) { sum.add(row: $0) }
+      // Of a long prompt the end is what is being answered.
+      let context = UnsafeBufferPointer(rebasing: context.suffix(Self.windowBytes))
+      hasher.forEachFeature(of: context, in: .context, characters: false) { sum.add(row: $0) }
+    }
+    let totals = sum.totals()
+    let norm = 1 / Float(max(sum.count, 1)).squareRoot()
+    var probabilities = SIMD16<Float>()
+    for (index, head) in heads.enumerated() {
+      let logit = totals[index] * head.scale * norm + head.bias
+      probabilities[index] = 1 / (1 + expf(-(logit * head.slope + head.offset)))
+    }
+    return probabilities
+  }
+
+  private static func scores(_ probabilities: SIMD16<Float>) -> ClassifierScores {
+    ClassifierScores(
+      unsafe: Double(probabilities[0]),
+      hazards: (1...14).map { Double(probabilities[$0]) },
+      injection: Double(probabilities[15]))
+  }
+}
+
+/// Sums rows of 16 signed bytes. 16-bit lanes hold 256 rows, then they are emptied into 32-bit ones.
+private struct Accumulator {
+  let table: UnsafeRawPointer?
+  private(set) var count = 0
+  private var narrow = SIMD16<Int16>()
+  private var wide = SIMD16<Int32>()
+
+  init(table: UnsafeRawPointer?) { self.table = table }
+
+  @inline(__always)
+  mutating func add(row: Int) {
+    guard let table else { return }
+    let weights = table.loadUnaligned(fromByteOffset: row &* 16, as: SIMD16<Int8>.self)
+    narrow &+= SIMD16<Int16>(truncatingIfNeeded: weights)
+    count &+= 1
+    if count & 0xFF == 0 { empty() }
+  }
+
+  private mutating func empty() {
+    wide &+= SIMD16<Int32>(truncatingIfNeeded: narrow)
+    narrow = .zero
+  }
+
+  mutating func totals() -> SIMD16<Float> {
+    empty()
+    return SIMD16<Float>(wide)
+  }
+}

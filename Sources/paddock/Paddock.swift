@@ -1,0 +1,10 @@
+import ArgumentParser
+
+/// The command line.
+@main
+struct Paddock: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "paddock",
+    abstract: "Judges chat turns against a safety policy: safe, unsafe with the violated categories, or not judged.",
+    subcommands: [TrainCommand.self])
+}
