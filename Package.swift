@@ -68,10 +68,10 @@ let package = Package(
     room("ModelBackends", ["EventLoops", "CCurl", "StrictJSON", "Policies"]),
 
     // core
-    room("Guard", ["Screening", "Classifier", "ModelBackends", "EventLoops", "Telemetry"]),
+    //TMP room("Guard", ["Screening", "Classifier", "ModelBackends", "EventLoops", "Telemetry"]),
 
     // product
-    room("Gateway", ["Guard", "HTTPServing", "Telemetry", "StrictJSON", "CBuiltins"]),
+    //TMP room("Gateway", ["Guard", "HTTPServing", "Telemetry", "StrictJSON", "CBuiltins"]),
     room("Evaluation", ["Classifier", "Conversations", "StrictJSON", "CZlib"]),
 
     .executableTarget(
@@ -86,15 +86,15 @@ let package = Package(
     tests("Conversations"),
     tests("HTTPWire"),
     tests("Documents"),
-    tests("Policies"),
+    tests("Policies", ["Conversations", "StrictJSON", "Documents"]),
     tests("Classifier"),
     tests("Screening"),
     tests("EventLoops", ["CLinux"]),
     tests("Telemetry"),
     tests("HTTPServing"),
     tests("ModelBackends"),
-    tests("Guard"),
-    tests("Gateway"),
+    //TMP tests("Guard"),
+    //TMP tests("Gateway"),
     tests("Evaluation"),
   ]
 )

@@ -8,19 +8,28 @@ public struct Trainer {
   /// What can be set.
   public struct Settings: Sendable {
     /// The table has 2 to the power of this many buckets.
-    public var bits = 19
+    public var bits = 18
     /// Passes over the rows.
-    public var epochs = 6
+    public var epochs = 4
     /// Orders the rows.
     public var seed: UInt64 = 1
     /// AdaGrad's step.
-    public var rate: Float = 0.12
+    public var rate: Float = 0.08
     /// Shrinks every touched weight by this much of itself times the step.
-    public var decay: Float = 1e-5
+    public var decay: Float = 1e-4
+    /// How far the targets stay away from 0 and 1, so that no source is learned by heart.
+    public var smoothing: Float = 0.05
     /// The rows of a set weigh together at most as much as this many; else banking questions drown everything.
     public var setWeight = 4_000.0
+    /// Sets that count as this many rows instead: sets of one label teach their source as much as their content, so
+    /// they count less; the few that people labelled both ways count more.
+    public var setWeights: [String: Double] = [
+      "aegis1_train_sample": 1_600, "ailuminate_demo_en": 1_200, "catqa_en": 1_000, "catqa_vi": 400, "catqa_zh": 400,
+      "cyberseceval_code_prompts": 6_000, "cysecbench": 300, "diasafety": 3_000, "diselect": 500, "gptfuzz_templates": 100, "hatemojibuild": 1_500,
+      "redcode_exec": 600, "sap200": 400, "salad_small": 1_200, "wildguardtrain_sample": 9_000,
+    ]
     /// The share of held-out benign text that the unsafe score may flag at 0.5; sets averaged.
-    public var falsePositiveTarget = 0.02
+    public var falsePositiveTarget = 0.03
 
     /// The settings of the shipped model.
     public init() {}
@@ -37,6 +46,7 @@ public struct Trainer {
   private var squares: [SIMD16<Float>]
   private var bias = SIMD16<Float>()
   private var biasSquares = SIMD16<Float>(repeating: 1)
+  private let hazardWeights: SIMD16<Float>
   private(set) var training: [Example] = []
   private(set) var heldOut: [Example] = []
 
@@ -47,8 +57,10 @@ public struct Trainer {
     weights = Array(repeating: .zero, count: 1 << settings.bits)
     squares = Array(repeating: SIMD16(repeating: 1e-3), count: 1 << settings.bits)
     let counts = Dictionary(grouping: rows, by: \.set).mapValues { Double($0.count) }
+    hazardWeights = Self.hazardWeights(of: rows)
     for row in rows {
-      let weight = Float(min(1, settings.setWeight / (counts[row.set] ?? 1)))
+      let count = counts[row.set] ?? 1
+      let weight = Float(settings.setWeights[row.set].map { $0 / count } ?? min(1, settings.setWeight / count))
       let example = Example(row: row, weight: weight)
       if Self.hash(row.set + row.id) % 10 == 0 { heldOut.append(example) } else { training.append(example) }
     }
@@ -63,6 +75,18 @@ public struct Trainer {
   public var trainingCount: Int { training.count }
   /// How many rows are held out.
   public var heldOutCount: Int { heldOut.count }
+
+  /// Rare hazards count more where they are present: by the root of how much rarer than the usual one they are.
+  private static func hazardWeights(of rows: [LabelledRow]) -> SIMD16<Float> {
+    var counts = SIMD16<Float>(repeating: 1)
+    for row in rows {
+      guard case .content(true, let hazards) = row.target else { continue }
+      for hazard in 0..<14 where hazards >> UInt16(hazard) & 1 == 1 { counts[1 + hazard] += 1 }
+    }
+    var weights = SIMD16<Float>(repeating: 1)
+    for hazard in 1...14 { weights[hazard] = min(6, max(1, (3_000 / counts[hazard]).squareRoot())) }
+    return weights
+  }
 
   // MARK: Learning
 
@@ -79,7 +103,8 @@ public struct Trainer {
         let example = training[index]
         collect(example.row.input, into: &features)
         let (targets, mask) = Self.targets(of: example)
-        loss += Double(step(features, targets, mask * example.weight, rate) * example.weight)
+        let weights = SIMD16<Float>(repeating: 1) + targets * (hazardWeights - 1)
+        loss += Double(step(features, targets, mask * weights * example.weight, rate) * example.weight)
         total += Double(example.weight)
       }
       progress(epoch + 1, loss / total)
@@ -142,7 +167,8 @@ public struct Trainer {
     let logits = logits(features)
     var probabilities = SIMD16<Float>()
     for head in 0..<16 where mask[head] > 0 { probabilities[head] = 1 / (1 + expf(-logits[head])) }
-    let errors = (probabilities - targets) * mask
+    let smoothed = targets * (1 - 2 * settings.smoothing) + settings.smoothing
+    let errors = (probabilities - smoothed) * mask
     let gradient = errors * norm
     let squared = gradient * gradient
     let decay = settings.decay

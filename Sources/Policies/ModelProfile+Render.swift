@@ -1,0 +1,104 @@
+import Conversations
+
+/// A prompt, and what of the conversation is not in it.
+public struct RenderedPrompt: Sendable {
+  /// The bytes for the model.
+  public var text: String
+  /// Messages that the template has no place for, with the reason, oldest first.
+  public var notRendered: [(message: Int, reason: NotRenderedReason)]
+}
+
+/// Why a message is not in a prompt.
+public enum NotRenderedReason: String, Sendable {
+  /// No template of this family has a place for system and developer messages.
+  case instructions = "role_not_rendered"
+  /// A conversation must start with the user.
+  case leadingAssistant = "leading_assistant_turn"
+  /// On the side of the judged message, but outside of the scope.
+  case outsideScope = "outside_scope"
+}
+
+/// A turn of the conversation as a guard model reads it: all that one side said before the other answered.
+public struct RenderedTurn: Sendable, Equatable {
+  /// Whose turn it is.
+  public var side: Side
+  /// What was said, structural strings made harmless.
+  public var text: String
+  /// The messages in it.
+  public var messages: [Int]
+}
+
+extension ModelProfile {
+  /// The prompt that asks about the last turn of a conversation; nil where there is no turn to ask about.
+  ///
+  /// - Parameter omitted: messages left out because the scope says so.
+  public func render(
+    _ conversation: Conversation, block: CategoryBlock, omitting omitted: Set<Int> = []
+  ) -> RenderedPrompt? {
+    let (turns, notRendered) = turns(of: conversation, omitting: omitted)
+    guard let last = turns.last else { return nil }
+    let rendered = turns.map { turn.render([.role: role(of: $0.side), .text: $0.text]) }
+    let text = template.render([
+      .role: role(of: last.side), .categories: block.text, .conversation: rendered.joined(separator: "\n\n"),
+    ])
+    return RenderedPrompt(text: text, notRendered: notRendered)
+  }
+
+  private func role(of side: Side) -> String { side == .output ? outputRole : inputRole }
+
+  /// The turns of a conversation, starting with the user's, and the messages that are in none.
+  public func turns(
+    of conversation: Conversation, omitting omitted: Set<Int> = []
+  ) -> (turns: [RenderedTurn], notRendered: [(message: Int, reason: NotRenderedReason)]) {
+    var drafts: [(side: Side, texts: [String], messages: [Int])] = []
+    var notRendered: [(message: Int, reason: NotRenderedReason)] = []
+    for (index, message) in conversation.messages.enumerated() {
+      let side = message.role.side
+      if omitted.contains(index) {
+        notRendered.append((index, .outsideScope))
+      } else if side == .instruction {
+        notRendered.append((index, .instructions))
+      } else if drafts.isEmpty, side == .output {
+        notRendered.append((index, .leadingAssistant))
+      } else if drafts.last?.side == side {
+        drafts[drafts.count - 1].texts.append(Self.text(of: message))
+        drafts[drafts.count - 1].messages.append(index)
+      } else {
+        drafts.append((side, [Self.text(of: message)], [index]))
+      }
+    }
+    let turns = drafts.map { draft in
+      let text = draft.texts.filter { !$0.isEmpty }.joined(separator: "\n\n")
+      return RenderedTurn(side: draft.side, text: structural.neutralised(text), messages: draft.messages)
+    }
+    return (turns, notRendered)
+  }
+
+  /// The text of a message, tool calls written out as `name(arguments)`, without the white space around it.
+  private static func text(of message: Message) -> String {
+    var lines: [String] = []
+    var name = ""
+    for part in message.parts {
+      switch part.kind {
+      case .text: lines.append(part.text)
+      case .toolName: name = part.text
+      case .toolArguments: lines.append("\(name)(\(part.text))")
+      case .media, .opaque: continue
+      }
+    }
+    return trimmed(lines.joined(separator: "\n"))
+  }
+
+  /// As the reference templates trim: Python's `str.strip`, which knows four control characters more than Unicode's
+  /// `White_Space`.
+  private static func trimmed(_ text: String) -> String {
+    let scalars = text.unicodeScalars
+    let isSpace = { (scalar: Unicode.Scalar) in
+      scalar.properties.isWhitespace || (0x1C...0x1F).contains(scalar.value)
+    }
+    guard let first = scalars.firstIndex(where: { !isSpace($0) }),
+      let last = scalars.lastIndex(where: { !isSpace($0) })
+    else { return "" }
+    return String(scalars[first...last])
+  }
+}

@@ -1,0 +1,122 @@
+import Conversations
+
+/// How a guard model is asked and how its answer reads: the wire format of one model version, as data.
+public struct ModelProfile: Sendable {
+  /// Where the token that begins a sequence comes from.
+  public enum BeginningOfSequence: String, Sendable, CaseIterable {
+    /// The prompt holds it as text, and the server must add none.
+    case inText = "in_text"
+    /// The server's tokenizer adds it.
+    case server
+  }
+
+  /// How the answer is written.
+  public enum Grammar: String, Sendable, CaseIterable {
+    /// `safe`, or `unsafe` and a line of codes.
+    case llamaGuard = "llama-guard"
+  }
+
+  /// The name that the configuration uses, as `llama-guard-3-8b`.
+  public var name: String
+  /// The taxonomy that the model was trained on.
+  public var taxonomy: Taxonomy
+  /// The positions of the taxonomy that the model's own prompt lists: a small model may know fewer.
+  public var nativeCategories: [Int]
+  /// Where the token that begins a sequence comes from.
+  public var bos: BeginningOfSequence
+  /// How the answer is written.
+  public var grammar: Grammar
+  /// The words whose tokens carry the score.
+  public var scoreTokens: ScoreTokens
+  /// How many tokens the model reads at most.
+  public var contextTokens: Int
+  /// The P(unsafe) at which the model's makers cut; scores are stretched so that it reads as 0.5.
+  public var threshold: Double
+  /// The strings that are structure in this prompt.
+  public var structural: StructuralStrings
+  /// `sha256:` and 64 hexadecimal digits over the content of the file.
+  public var digest: String
+
+  let template: PromptTemplate
+  let turn: PromptTemplate
+  let categoryLine: PromptTemplate
+  let inputRole: String
+  let outputRole: String
+
+  /// The words whose tokens carry the score.
+  public struct ScoreTokens: Sendable, Equatable {
+    /// As `safe`.
+    public var safe: String
+    /// As `unsafe`.
+    public var unsafe: String
+  }
+
+  /// A digest for a judge: this profile with a model of this name.
+  public func digest(withModel model: String) -> String {
+    var digest = Digest()
+    digest.add("profile", self.digest)
+    digest.add("model", model)
+    return digest.value
+  }
+
+  /// A model's P(unsafe) on the scale of policies, where the makers' cut stands at 0.5.
+  public func scaled(_ score: Double) -> Double {
+    score < threshold ? 0.5 * score / threshold : 0.5 + 0.5 * (score - threshold) / max(1 - threshold, 1e-9)
+  }
+
+  // MARK: The category block
+
+  /// The list of categories of a prompt, and what the codes of the answer mean under the policy.
+  public struct CategoryBlock: Sendable {
+    /// The lines as they stand in the prompt.
+    public var text: String
+    /// The listed codes, in order, with the categories of the policy that each stands for.
+    public var codes: [(code: String, categories: [Int])]
+    /// Categories of the policy that no listed code stands for.
+    public var unreached: [Int]
+  }
+
+  /// The profile's own block, read under its own taxonomy.
+  public var nativeBlock: CategoryBlock { nativeBlock(for: taxonomy) }
+
+  /// The block of a policy: the profile's own where the policy takes a built-in taxonomy as it is, else one of the
+  /// policy's enabled categories.
+  public func block(for policy: Policy, direction: Direction, builtin: [String: Taxonomy]) -> CategoryBlock {
+    let rules = direction == .input ? policy.input : policy.output
+    let isBuiltin = builtin[policy.taxonomy.name]?.digest == policy.taxonomy.digest
+    guard !isBuiltin || rules.categories.contains(where: { !$0.enabled }) else {
+      return nativeBlock(for: policy.taxonomy)
+    }
+    var block = CategoryBlock(text: "", codes: [], unreached: [])
+    var lines: [String] = []
+    for (index, category) in policy.taxonomy.categories.enumerated() where rules.categories[index].enabled {
+      lines.append(structural.neutralised(line(category, describing: !isBuiltin)))
+      block.codes.append((category.code, [index]))
+    }
+    block.text = lines.joined(separator: "\n")
+    return block
+  }
+
+  /// The block that a server's own template sends whatever the policy says, read under the policy.
+  public func nativeBlock(for taxonomy: Taxonomy) -> CategoryBlock {
+    let map = HazardMap(from: self.taxonomy, positions: nativeCategories, to: taxonomy)
+    let listed = nativeCategories.map { self.taxonomy.categories[$0] }
+    return CategoryBlock(
+      text: listed.map { line($0, describing: false) }.joined(separator: "\n"),
+      codes: listed.map { ($0.code, map.categories(for: $0.code)) },
+      unreached: map.unreached)
+  }
+
+  /// A model was not trained on a category that the policy's author made up, so its description goes along.
+  private func line(_ category: Category, describing: Bool) -> String {
+    let line = categoryLine.render([.code: category.code, .name: category.name])
+    guard describing else { return line }
+    var lines = [line]
+    if !category.description.isEmpty { lines.append(category.description) }
+    if !category.violating.isEmpty { lines.append("Violating: " + category.violating.joined(separator: "; ") + ".") }
+    if !category.notViolating.isEmpty {
+      lines.append("Not violating: " + category.notViolating.joined(separator: "; ") + ".")
+    }
+    return lines.joined(separator: "\n")
+  }
+}

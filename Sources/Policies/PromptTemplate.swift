@@ -1,0 +1,57 @@
+/// A text with slots, compiled once: rendering is a splice, and what fills a slot is never read as a template again.
+struct PromptTemplate: Sendable {
+  /// A place that is filled when a prompt is rendered, written `{{name}}`.
+  enum Slot: String, Sendable, CaseIterable {
+    case role, categories, conversation, code, name, text
+  }
+
+  /// Why a text is no template.
+  enum Failure: Error {
+    case unknownSlot(String)
+    case unclosed
+  }
+
+  private enum Piece: Sendable {
+    case literal(String)
+    case slot(Slot)
+  }
+
+  private var pieces: [Piece] = []
+
+  init(_ text: String) throws(Failure) {
+    var rest = text[...]
+    while let open = rest.firstRange(of: "{{") {
+      pieces.append(.literal(String(rest[..<open.lowerBound])))
+      rest = rest[open.upperBound...]
+      guard let close = rest.firstRange(of: "}}") else { throw .unclosed }
+      let name = String(rest[..<close.lowerBound])
+      guard let slot = Slot(rawValue: name) else { throw .unknownSlot(name) }
+      pieces.append(.slot(slot))
+      rest = rest[close.upperBound...]
+    }
+    pieces.append(.literal(String(rest)))
+  }
+
+  /// The slots in the order they stand.
+  var slots: [Slot] {
+    pieces.compactMap { piece in
+      switch piece {
+      case .slot(let slot): slot
+      case .literal: nil
+      }
+    }
+  }
+
+  /// The text with its slots filled; a slot without a value stays empty.
+  func render(_ values: [Slot: String]) -> String {
+    var text = ""
+    text.reserveCapacity(values.values.reduce(1024) { $0 + $1.utf8.count })
+    for piece in pieces {
+      switch piece {
+      case .literal(let literal): text += literal
+      case .slot(let slot): text += values[slot] ?? ""
+      }
+    }
+    return text
+  }
+}

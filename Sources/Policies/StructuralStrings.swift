@@ -1,0 +1,50 @@
+/// The strings that are structure in a model's prompt (control tokens, section markers); text must not hold them.
+public struct StructuralStrings: Sendable, Equatable {
+  /// The strings; case matters.
+  public let strings: [String]
+  private let patterns: [[UInt8]]
+  private let firstBytes: Set<UInt8>
+
+  /// A list of strings.
+  public init(_ strings: [String]) {
+    self.strings = strings
+    patterns = strings.map { Array($0.utf8) }.filter { !$0.isEmpty }
+    firstBytes = Set(patterns.compactMap(\.first))
+  }
+
+  /// The text with a zero-width space (U+200B) after the first character of every structural string in it; nothing else
+  /// changes, so that a reader sees what was written and the tokenizer sees no control token.
+  public func neutralised(_ text: String) -> String {
+    let bytes = Array(text.utf8)
+    guard let first = nextMatch(in: bytes, from: 0) else { return text }
+    var result = Array(bytes[..<first])
+    var position: Int? = first
+    while let start = position {
+      let width = Self.width(ofCharacterAt: start, bytes)
+      result += bytes[start..<start + width]
+      result += [0xE2, 0x80, 0x8B]
+      position = nextMatch(in: bytes, from: start + width)
+      result += bytes[(start + width)..<(position ?? bytes.count)]
+    }
+    return String(decoding: result, as: UTF8.self)
+  }
+
+  /// How many structural strings a text holds, for checks.
+  public func count(in text: String) -> Int {
+    let bytes = Array(text.utf8)
+    return bytes.indices.reduce(0) { count, start in count + patterns.count { bytes[start...].starts(with: $0) } }
+  }
+
+  private func nextMatch(in bytes: [UInt8], from start: Int) -> Int? {
+    guard start < bytes.count else { return nil }
+    return bytes[start...].indices.first { index in
+      firstBytes.contains(bytes[index]) && patterns.contains { bytes[index...].starts(with: $0) }
+    }
+  }
+
+  private static func width(ofCharacterAt start: Int, _ bytes: [UInt8]) -> Int {
+    var width = 1
+    while start + width < bytes.count, bytes[start + width] & 0xC0 == 0x80 { width += 1 }
+    return width
+  }
+}
