@@ -1,0 +1,144 @@
+/// Takes the framing off a request body that may come in any pieces. No I/O.
+public struct BodyDecoder: Sendable {
+  private enum State: Sendable, Equatable {
+    case length(Int)
+    case chunkSize(value: Int, digits: Int)
+    case chunkExtension(Int)
+    case chunkSizeEnd(Int)
+    case chunkData(Int)
+    case chunkEnd
+    case chunkEndLine
+    case trailerStart
+    case trailer
+    case trailerEnd
+    case done
+  }
+
+  private var state: State
+  private var trailerLine: [UInt8] = []
+  private let limit: Int
+  private var total = 0
+
+  /// The most bytes of chunk extensions and trailers that are read and dropped.
+  public static let maximumOverhead = 4_096
+  private var overhead = 0
+
+  /// A decoder for a body of this framing, at most `limit` bytes long without it.
+  ///
+  /// - Throws: `bodyTooLarge` where the length alone says so.
+  public init(_ body: RequestHead.Body, limit: Int) throws(HTTPError) {
+    self.limit = limit
+    switch body {
+    case .none: state = .done
+    case .length(let count):
+      guard count <= limit else { throw .bodyTooLarge }
+      state = .length(count)
+    case .chunked: state = .chunkSize(value: 0, digits: 0)
+    }
+  }
+
+  /// Whether the whole body was read.
+  public var isDone: Bool { state == .done }
+
+  /// Appends the content in `bytes` to `content`; returns how many bytes belong to this body.
+  public mutating func decode(
+    _ bytes: UnsafeBufferPointer<UInt8>, into content: inout [UInt8]
+  ) throws(HTTPError) -> Int {
+    var position = 0
+    while position < bytes.count, state != .done {
+      switch state {
+      case .length(let left):
+        position = append(bytes, position, left, &content)
+        let rest = left - (content.count - total)
+        total = content.count
+        state = rest == 0 ? .done : .length(rest)
+      case .chunkData(let left):
+        position = append(bytes, position, left, &content)
+        let rest = left - (content.count - total)
+        total = content.count
+        state = rest == 0 ? .chunkEnd : .chunkData(rest)
+      default:
+        try step(bytes[position])
+        position += 1
+      }
+    }
+    return position
+  }
+
+  private func append(
+    _ bytes: UnsafeBufferPointer<UInt8>, _ position: Int, _ left: Int, _ content: inout [UInt8]
+  ) -> Int {
+    let count = min(left, bytes.count - position)
+    content.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[position..<position + count]))
+    return position + count
+  }
+
+  /// One byte of chunked framing (RFC 9112 §7.1).
+  private mutating func step(_ byte: UInt8) throws(HTTPError) {
+    switch state {
+    case .chunkSize(let value, let digits): try size(byte, value, digits)
+    case .chunkExtension(let size):
+      try count()
+      if byte == 0x0D { state = .chunkSizeEnd(size) } else if !HeadReader.isFieldByte(byte) { throw .malformedChunk }
+    case .chunkSizeEnd(let size):
+      guard byte == 0x0A else { throw .malformedChunk }
+      state = size == 0 ? .trailerStart : .chunkData(size)
+    case .chunkEnd:
+      guard byte == 0x0D else { throw .malformedChunk }
+      state = .chunkEndLine
+    case .chunkEndLine:
+      guard byte == 0x0A else { throw .malformedChunk }
+      state = .chunkSize(value: 0, digits: 0)
+    default: try trailer(byte)
+    }
+  }
+
+  private mutating func size(_ byte: UInt8, _ value: Int, _ digits: Int) throws(HTTPError) {
+    let digit: UInt8
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = byte - UInt8(ascii: "A") + 10
+    case 0x0D where digits > 0:
+      state = .chunkSizeEnd(value)
+      return
+    case UInt8(ascii: ";") where digits > 0:
+      try count()
+      state = .chunkExtension(value)
+      return
+    default: throw .malformedChunk
+    }
+    // Sixteen digits would not fit; and nobody needs leading zeros.
+    guard digits < 15 else { throw .malformedChunk }
+    let value = value << 4 | Int(digit)
+    guard value <= limit - total else { throw .bodyTooLarge }
+    state = .chunkSize(value: value, digits: digits + 1)
+  }
+
+  /// Trailers are checked like headers and dropped: nothing here needs them, and merged ones smuggle.
+  private mutating func trailer(_ byte: UInt8) throws(HTTPError) {
+    switch state {
+    case .trailerStart:
+      try count()
+      trailerLine = [byte]
+      state = byte == 0x0D ? .trailerEnd : .trailer
+    case .trailer:
+      try count()
+      trailerLine.append(byte)
+      guard byte == 0x0A else { return }
+      var position = 0
+      do { _ = try HeadReader.field(in: trailerLine, at: &position) } catch { throw .malformedChunk }
+      guard position == trailerLine.count else { throw .malformedChunk }
+      state = .trailerStart
+    case .trailerEnd:
+      guard byte == 0x0A else { throw .malformedChunk }
+      state = .done
+    default: throw .malformedChunk
+    }
+  }
+
+  private mutating func count() throws(HTTPError) {
+    overhead += 1
+    guard overhead <= Self.maximumOverhead else { throw .malformedChunk }
+  }
+}

@@ -1,0 +1,98 @@
+/// Writes the head of a response.
+public enum ResponseHead {
+  /// Appends status line, headers and the empty line.
+  ///
+  /// - Parameters:
+  ///   - contentLength: of the body that follows or, for `HEAD`, would follow; nil where the status has none (1xx, 204).
+  ///   - headers: names and values; control characters in them are dropped, so that no value starts a line of its own.
+  public static func append(
+    to bytes: inout [UInt8], status: Int, headers: [(name: String, value: String)], contentLength: Int?,
+    date: [UInt8], keepsAlive: Bool, version: RequestHead.Version
+  ) {
+    bytes += "HTTP/1.1 ".utf8
+    bytes += String(status).utf8
+    bytes.append(0x20)
+    bytes += reason(status).utf8
+    bytes += "\r\nDate: ".utf8
+    bytes += date
+    for header in headers {
+      bytes += "\r\n".utf8
+      bytes += header.name.utf8.lazy.filter(HeadReader.isToken)
+      bytes += ": ".utf8
+      bytes += header.value.utf8.lazy.filter(HeadReader.isFieldByte)
+    }
+    if let contentLength {
+      bytes += "\r\nContent-Length: ".utf8
+      bytes += String(contentLength).utf8
+    }
+    if !keepsAlive {
+      bytes += "\r\nConnection: close".utf8
+    } else if version == .http10 {
+      bytes += "\r\nConnection: keep-alive".utf8
+    }
+    bytes += "\r\n\r\n".utf8
+  }
+
+  /// What tells a client to send the body it holds back.
+  public static let continueLine = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
+
+  /// The reason phrase of a status (RFC 9110 §15).
+  public static func reason(_ status: Int) -> String {
+    switch status {
+    case 200: "OK"
+    case 204: "No Content"
+    case 400: "Bad Request"
+    case 401: "Unauthorized"
+    case 403: "Forbidden"
+    case 404: "Not Found"
+    case 405: "Method Not Allowed"
+    case 408: "Request Timeout"
+    case 411: "Length Required"
+    case 413: "Content Too Large"
+    case 414: "URI Too Long"
+    case 415: "Unsupported Media Type"
+    case 417: "Expectation Failed"
+    case 422: "Unprocessable Content"
+    case 429: "Too Many Requests"
+    case 431: "Request Header Fields Too Large"
+    case 500: "Internal Server Error"
+    case 501: "Not Implemented"
+    case 502: "Bad Gateway"
+    case 503: "Service Unavailable"
+    case 504: "Gateway Timeout"
+    case 505: "HTTP Version Not Supported"
+    default: "Status"
+    }
+  }
+}
+
+/// Dates as HTTP writes them (RFC 9110 §5.6.7), as `Sun, 06 Nov 1994 08:49:37 GMT`.
+public enum HTTPDate {
+  /// The date of a number of seconds since 1970.
+  public static func bytes(secondsSince1970 seconds: Int) -> [UInt8] {
+    let days = Int((Double(seconds) / 86_400).rounded(.down))
+    let rest = seconds - days * 86_400
+    let (year, month, day) = civil(days)
+    let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+    let weekday = weekdays[((days % 7) + 7) % 7]
+    let text =
+      "\(weekday), \(two(day)) \(months[month - 1]) \(year) "
+      + "\(two(rest / 3600)):\(two(rest / 60 % 60)):\(two(rest % 60)) GMT"
+    return Array(text.utf8)
+  }
+
+  private static func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
+
+  /// The Gregorian date of a day number (Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+  private static func civil(_ days: Int) -> (year: Int, month: Int, day: Int) {
+    let shifted = days + 719_468
+    let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
+    let dayOfEra = shifted - era * 146_097
+    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let part = (5 * dayOfYear + 2) / 153
+    let month = part < 10 ? part + 3 : part - 9
+    return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * part + 2) / 5 + 1)
+  }
+}
