@@ -91,7 +91,7 @@ let package = Package(
     tests("Screening"),
     tests("EventLoops", ["CLinux"]),
     tests("Telemetry"),
-    tests("HTTPServing"),
+    tests("HTTPServing", ["EventLoops", "HTTPWire", "CLinux"]),
     tests("ModelBackends"),
     //TMP tests("Guard"),
     //TMP tests("Gateway"),

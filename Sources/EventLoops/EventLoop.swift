@@ -151,14 +151,18 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
 
   // MARK: The batch
 
+  /// How many batches one wake-up handles before work that was handed to the queue from elsewhere gets its turn. What
+  /// is left wakes the source again.
+  private static let batchesPerWakeUp = 64
+
   private func drain() {
     enter {
       withUnsafeTemporaryAllocation(of: clinux_ready.self, capacity: 256) { ready in
-        while true {
-          let count = Int(clinux_epoll_poll(epoll, ready.baseAddress, Int32(ready.count)))
-          guard count > 0 else { return }
+        for _ in 0..<Self.batchesPerWakeUp {
+          let count = max(0, Int(clinux_epoll_poll(epoll, ready.baseAddress, Int32(ready.count))))
           for event in ready[..<count] { dispatch(event) }
-          runPending()
+          runPendingOnce()
+          if count == 0, pending.isEmpty { return }
         }
       }
     }
@@ -176,20 +180,21 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   private func enter(_ work: () -> Void) {
     clinux_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
     work()
-    runPending()
+    runPendingOnce()
+    // A job that yields again and again must not keep descriptors and timers waiting.
+    if !pending.isEmpty { queue.async { self.drain() } }
     clinux_set_current_loop(nil)
   }
 
-  private func runPending() {
-    while !pending.isEmpty {
-      var batch: [UnownedJob] = []
+  private func runPendingOnce() {
+    guard !pending.isEmpty else { return }
+    var batch: [UnownedJob] = []
+    swap(&batch, &pending)
+    for job in batch { job.runSynchronously(on: asUnownedSerialExecutor()) }
+    // Hand the storage back, so that a steady state allocates nothing.
+    if pending.isEmpty {
+      batch.removeAll(keepingCapacity: true)
       swap(&batch, &pending)
-      for job in batch { job.runSynchronously(on: asUnownedSerialExecutor()) }
-      // Hand the storage back, so that a steady state allocates nothing.
-      if pending.isEmpty {
-        batch.removeAll(keepingCapacity: true)
-        swap(&batch, &pending)
-      }
     }
   }
 }

@@ -1,0 +1,100 @@
+import CLinux
+import EventLoops
+import Glibc
+
+/// A listening socket; accepts on one loop and spreads connections over all. Confined to its loop once started.
+final class Listener: ReadinessHandler, @unchecked Sendable {
+  let address: ListenAddress
+  private let descriptor: Int32
+  private let loop: EventLoop
+  private unowned let server: Server
+  private var registration: Registration?
+  private var isStopped = false
+
+  init(address: ListenAddress, server: Server, loop: EventLoop) throws(SystemError) {
+    let descriptor = socket(address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+    guard descriptor >= 0 else { throw .current("socket") }
+    do {
+      try Self.bind(descriptor, to: address)
+    } catch {
+      close(descriptor)
+      throw error
+    }
+    self.descriptor = descriptor
+    self.address = address.bound(to: descriptor)
+    self.server = server
+    self.loop = loop
+  }
+
+  private static func bind(_ descriptor: Int32, to address: ListenAddress) throws(SystemError) {
+    var yes: Int32 = 1
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, 4)
+    if address.family == AF_INET6 { setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &yes, 4) }
+    if case .unix(let path) = address { removeStaleSocket(path) }
+    let result = address.withSockaddr { Glibc.bind(descriptor, $0, $1) }
+    guard result == 0 else { throw .current("bind") }
+    guard Glibc.listen(descriptor, 4096) == 0 else { throw .current("listen") }
+  }
+
+  /// A socket file that nobody listens on is left over from a crash; one that somebody listens on stays, and `bind`
+  /// fails.
+  private static func removeStaleSocket(_ path: String) {
+    var status = stat()
+    guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return }
+    let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(probe) }
+    let connected = ListenAddress.unix(path: path).withSockaddr { Glibc.connect(probe, $0, $1) }
+    if connected != 0, errno == ECONNREFUSED { unlink(path) }
+  }
+
+  func start() async throws(SystemError) {
+    let result: Result<Void, SystemError> = await withCheckedContinuation { continuation in
+      loop.execute { [self] in
+        continuation.resume(
+          returning: Result { () throws(SystemError) in
+            registration = try loop.register(descriptor, for: .readable, handler: self)
+          })
+      }
+    }
+    try result.get()
+  }
+
+  func stop() async {
+    await withCheckedContinuation { continuation in
+      loop.execute { [self] in
+        isStopped = true
+        if let registration { loop.remove(registration) }
+        close(descriptor)
+        if case .unix(let path) = address { unlink(path) }
+        continuation.resume()
+      }
+    }
+  }
+
+  /// Goes on accepting after the server had no room.
+  func resume() { loop.execute { self.accept() } }
+
+  func ready(_ readiness: Readiness) { accept() }
+
+  private func accept() {
+    while !isStopped, server.hasRoom {
+      let connection = clinux_accept(descriptor, nil, nil)
+      if connection >= 0 {
+        if address.family != AF_UNIX {
+          var yes: Int32 = 1
+          setsockopt(connection, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, 4)
+        }
+        server.opened(connection)
+        continue
+      }
+      switch errno {
+      case EINTR, ECONNABORTED: continue
+      case EAGAIN: return
+      default:
+        // Out of descriptors or memory: the backlog holds those who wait, and the edge will not come again.
+        loop.schedule(at: .now + .milliseconds(100)) { [self] in accept() }
+        return
+      }
+    }
+  }
+}

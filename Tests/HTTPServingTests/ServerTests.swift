@@ -1,0 +1,298 @@
+import EventLoops
+import Glibc
+import HTTPWire
+import Synchronization
+import Testing
+
+@testable import HTTPServing
+
+/// Answers with what came in; `/slow` waits until it is cancelled or 5 s are over, `/no` refuses before the body.
+private final class Echo: Application, RequestHandler {
+  let records = Mutex<[RequestRecord]>([])
+  let cancelled = Atomic<Int>(0)
+  let finishes = Atomic<Int>(0)
+  let started = Atomic<Int>(0)
+  let route = "/echo"
+  let bodyLimit: Int
+
+  init(bodyLimit: Int) { self.bodyLimit = bodyLimit }
+
+  func admit(_ head: RequestHead, received: ContinuousClock.Instant) async -> Admission {
+    head.path == "/no" ? .refused(ServerResponse(status: 404, body: Array("no".utf8)), route: "/no") : .admitted(self)
+  }
+
+  func respond(to request: ServerRequest) async -> ServerResponse {
+    started.add(1, ordering: .relaxed)
+    if request.head.path.hasPrefix("/slow") {
+      let wait = request.head.path == "/slow" ? Duration.seconds(5) : .milliseconds(300)
+      do { try await Task.sleep(for: wait) } catch { cancelled.add(1, ordering: .relaxed) }
+    }
+    let text = "\(request.head.method) \(request.head.path) \(String(decoding: request.body, as: UTF8.self))"
+    return ServerResponse(status: 200, body: Array(text.utf8))
+  }
+
+  func finish() { finishes.add(1, ordering: .relaxed) }
+  func response(to failure: ServerFailure) -> ServerResponse { ServerResponse(status: failure.status) }
+  func finished(_ record: RequestRecord) { records.withLock { $0.append(record) } }
+}
+
+private struct Fixture {
+  let echo: Echo
+  let server: Server
+  let address: ListenAddress
+
+  init(bodyLimit: Int = 1_000_000, at address: String = "127.0.0.1:0", _ change: (inout ServerLimits) -> Void = { _ in })
+    async throws
+  {
+    var limits = ServerLimits()
+    change(&limits)
+    echo = Echo(bodyLimit: bodyLimit)
+    server = Server(application: echo, group: try EventLoopGroup(count: 2), limits: limits)
+    self.address = try await server.listen(at: try #require(ListenAddress(address)))
+  }
+
+  /// Drains, and checks that every descriptor was given back and every handler finished.
+  func end() async {
+    await server.drain()
+    #expect(server.connectionCount == 0)
+    for loop in server.group.loops {
+      await withCheckedContinuation { continuation in
+        loop.execute {
+          #expect(loop.registrationCount == 0)
+          continuation.resume()
+        }
+      }
+    }
+  }
+}
+
+/// The answer's content and status, without the headers that change.
+private func brief(_ answer: String) -> String {
+  let parts = answer.split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false)
+  return "\(answer.split(separator: " ").dropFirst().first ?? "?") \(parts.last ?? "")"
+}
+
+@Suite(.serialized) struct ServerTests {
+  @Test("A request is answered in one piece, with length, date and id")
+  func answer() async throws {
+    let fixture = try await Fixture()
+    let client = RawClient(fixture.address)
+    client.write("GET /a?b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    let answer = client.read()
+    #expect(answer.hasPrefix("HTTP/1.1 200 OK\r\nDate: "))
+    #expect(answer.contains("\r\nX-Request-Id: req_") && answer.contains("\r\nConnection: close\r\n"))
+    #expect(answer.contains("\r\nContent-Length: 7\r\n") && answer.hasSuffix("\r\n\r\nGET /a "))
+    await fixture.end()
+  }
+
+  @Test("Requests sent at once are answered in order over one connection, however the bytes are cut")
+  func pipelining() async throws {
+    let fixture = try await Fixture()
+    let all =
+      "GET /1 HTTP/1.1\r\nHost: x\r\n\r\nPOST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+      + "POST /3 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nd\r\n2\r\nef\r\n0\r\n\r\n"
+      + "GET /4 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    for pieces in [1, all.utf8.count] {
+      let client = RawClient(fixture.address)
+      if pieces == 1 {
+        client.write(all)
+      } else {
+        for byte in all.utf8 { client.write([byte]) }
+      }
+      let answers = client.read()
+      let contents = ["GET /1 ", "POST /2 abc", "POST /3 def", "GET /4 "]
+      var rest = answers[...]
+      for content in contents {
+        let place = try #require(rest.firstRange(of: "\r\n\r\n" + content), "\(content) in \(answers)")
+        rest = rest[place.upperBound...]
+      }
+      #expect(rest.isEmpty)
+    }
+    await fixture.end()
+    #expect(fixture.echo.finishes.load(ordering: .relaxed) == 8)
+  }
+
+  @Test("HEAD has the length of the content and no content")
+  func head() async throws {
+    let fixture = try await Fixture()
+    let client = RawClient(fixture.address)
+    client.write("HEAD /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    let answer = client.read()
+    #expect(answer.contains("Content-Length: 8\r\n") && answer.hasSuffix("\r\n\r\n"))
+    await fixture.end()
+  }
+
+  @Test("A client that asks first is told to go on, and one that is refused is told before its body")
+  func expectContinue() async throws {
+    let fixture = try await Fixture()
+    let client = RawClient(fixture.address)
+    client.write("POST /a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+    #expect(client.read(25) == "HTTP/1.1 100 Continue\r\n\r\n")
+    client.write("hi")
+    #expect(client.read(until: "POST /a hi").hasPrefix("HTTP/1.1 200"))
+    client.write("POST /no HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+    #expect(brief(client.read()) == "404 no")
+    await fixture.end()
+  }
+
+  @Test("A refused request's small body is read over and the connection goes on; a large one ends it")
+  func refused() async throws {
+    let fixture = try await Fixture()
+    let client = RawClient(fixture.address)
+    client.write("POST /no HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nGETGET /b HTTP/1.1\r\nHost: x\r\n\r\n")
+    #expect(client.read(until: "GET /b ").contains("404"))
+    client.write("POST /no HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + String(repeating: "x", count: 900_000))
+    let answer = client.read()
+    #expect(answer.contains("404") && answer.contains("Connection: close"))
+    await fixture.end()
+  }
+
+  @Test("A body over the limit gets 413 though the client is still sending")
+  func tooLarge() async throws {
+    let fixture = try await Fixture(bodyLimit: 10)
+    for framing in ["Content-Length: 100000", "Transfer-Encoding: chunked"] {
+      let client = RawClient(fixture.address)
+      client.write("POST /a HTTP/1.1\r\nHost: x\r\n\(framing)\r\n\r\n186A0\r\n" + String(repeating: "x", count: 100_000))
+      #expect(brief(client.read()).hasPrefix("413"))
+    }
+    await fixture.end()
+  }
+
+  @Test("What is not HTTP gets 400 and the end of the connection")
+  func malformed() async throws {
+    let fixture = try await Fixture()
+    let client = RawClient(fixture.address)
+    client.write("GET / HTTP/1.1\nHost: x\n\n")
+    #expect(brief(client.read()).hasPrefix("400"))
+    await fixture.end()
+  }
+
+  @Test("A head or body that does not end in time gets 408; a silent connection is closed")
+  func timeouts() async throws {
+    let fixture = try await Fixture {
+      $0.headTime = .milliseconds(100)
+      $0.bodyTime = .milliseconds(100)
+      $0.idle = .milliseconds(100)
+    }
+    let slowHead = RawClient(fixture.address)
+    slowHead.write("GET / HT")
+    #expect(brief(slowHead.read()).hasPrefix("408"))
+    let slowBody = RawClient(fixture.address)
+    slowBody.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab")
+    #expect(brief(slowBody.read()).hasPrefix("408"))
+    let silent = RawClient(fixture.address)
+    #expect(silent.read() == "")
+    await fixture.end()
+  }
+
+  @Test("Work for a client that left is cancelled; one that only shut its side is answered")
+  func leaving() async throws {
+    let fixture = try await Fixture { $0.halfCloseTime = .milliseconds(500) }
+    do {
+      let client = RawClient(fixture.address)
+      client.write("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+      while fixture.echo.started.load(ordering: .relaxed) == 0 { try await Task.sleep(for: .milliseconds(5)) }
+    }
+    while fixture.echo.cancelled.load(ordering: .relaxed) == 0 { try await Task.sleep(for: .milliseconds(5)) }
+    let half = RawClient(fixture.address)
+    half.write("GET /slowish HTTP/1.1\r\nHost: x\r\n\r\n")
+    half.endWriting()
+    #expect(brief(half.read()) == "200 GET /slowish ")
+    await fixture.end()
+    #expect(fixture.echo.records.withLock { $0.map(\.status) } == [nil, 200])
+  }
+
+  @Test("Draining ends idle connections, finishes the request in progress, and takes no new connection")
+  func drain() async throws {
+    let fixture = try await Fixture()
+    let idle = RawClient(fixture.address)
+    idle.write("GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+    _ = idle.read(until: "GET /a ")
+    let busy = RawClient(fixture.address)
+    busy.write("GET /slowish HTTP/1.1\r\nHost: x\r\n\r\n")
+    while fixture.echo.started.load(ordering: .relaxed) < 2 { try await Task.sleep(for: .milliseconds(5)) }
+    await fixture.end()
+    #expect(idle.isClosed())
+    let answer = busy.read()
+    #expect(brief(answer) == "200 GET /slowish " && answer.contains("Connection: close"))
+    let late = RawClient(fixture.address)
+    late.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    #expect(late.read() == "")
+  }
+
+  @Test("Connections over the limit wait and are served when others end")
+  func connectionLimit() async throws {
+    let fixture = try await Fixture { $0.connections = 1 }
+    do {
+      let first = RawClient(fixture.address)
+      first.write("GET /1 HTTP/1.1\r\nHost: x\r\n\r\n")
+      _ = first.read(until: "GET /1 ")
+    }
+    let second = RawClient(fixture.address)
+    second.write("GET /2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    #expect(brief(second.read()) == "200 GET /2 ")
+    await fixture.end()
+  }
+
+  @Test("A Unix socket serves, replaces a file left by a crash, and is removed at the end")
+  func unixSocket() async throws {
+    let path = "/tmp/paddock-\(getpid())-\(UInt32.random(in: 0 ... .max)).sock"
+    for _ in 0..<2 {
+      let fixture = try await Fixture(at: "unix:\(path)")
+      let client = RawClient(fixture.address)
+      client.write("GET /u HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+      #expect(brief(client.read()) == "200 GET /u ")
+      await fixture.end()
+      #expect(access(path, F_OK) != 0)
+      // What a crash leaves: a bound file that nobody listens on.
+      let stale = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+      _ = ListenAddress.unix(path: path).withSockaddr { bind(stale, $0, $1) }
+      close(stale)
+    }
+    unlink(path)
+  }
+}
+
+@Suite struct ListenAddressTests {
+  @Test(
+    "Addresses read as written",
+    arguments: [
+      ("127.0.0.1:8080", "127.0.0.1:8080"), ("[::1]:80", "[::1]:80"), ("localhost:0", "127.0.0.1:0"),
+      ("unix:/tmp/x", "unix:/tmp/x"), ("0.0.0.0:65535", "0.0.0.0:65535"),
+    ])
+  func reads(text: String, expected: String) { #expect(ListenAddress(text)?.description == expected) }
+
+  @Test(
+    "What is no address is refused",
+    arguments: ["", "8080", "127.0.0.1", "127.0.0.1:65536", "::1:80", "[127.0.0.1]:1", "example.org:80", "unix:", "1.2.3:4"])
+  func refuses(text: String) { #expect(ListenAddress(text) == nil) }
+
+  @Test("Only loopback and Unix sockets are private to the machine")
+  func loopback() {
+    #expect(["127.0.0.1:1", "[::1]:1", "unix:/x"].allSatisfy { ListenAddress($0)?.isLoopback == true })
+    #expect(["0.0.0.0:1", "[::]:1", "10.0.0.1:1"].allSatisfy { ListenAddress($0)?.isLoopback == false })
+  }
+}
+
+@Suite struct GzipDecoderTests {
+  /// `printf hello | gzip -n`.
+  private let hello: [UInt8] = [
+    0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 7, 0, 0x86, 0xa6, 0x10, 0x36, 5, 0, 0, 0,
+  ]
+
+  @Test("A body is decoded, several members in a row too, and never beyond the limit")
+  func decodes() throws {
+    #expect(try GzipDecoder.decode(hello, limit: 5) == Array("hello".utf8))
+    #expect(try GzipDecoder.decode(hello + hello, limit: 10) == Array("hellohello".utf8))
+    #expect(throws: GzipDecoder.Failure.tooLarge) { try GzipDecoder.decode(hello, limit: 4) }
+  }
+
+  @Test("A stream that is cut, broken or followed by something else is refused")
+  func refuses() {
+    for end in hello.indices {
+      #expect(throws: GzipDecoder.Failure.malformed) { try GzipDecoder.decode(Array(hello[..<end]), limit: 100) }
+    }
+    #expect(throws: GzipDecoder.Failure.malformed) { try GzipDecoder.decode(hello + [1], limit: 100) }
+    #expect(throws: GzipDecoder.Failure.malformed) { try GzipDecoder.decode(Array("hello".utf8), limit: 100) }
+  }
+}
