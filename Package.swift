@@ -68,16 +68,16 @@ let package = Package(
     room("ModelBackends", ["EventLoops", "CCurl", "StrictJSON", "Policies"]),
 
     // core
-    //TMP room("Guard", ["Screening", "Classifier", "ModelBackends", "EventLoops", "Telemetry"]),
+    room("Guard", ["Screening", "Classifier", "ModelBackends", "EventLoops", "Telemetry"]),
 
     // product
-    //TMP room("Gateway", ["Guard", "HTTPServing", "Telemetry", "StrictJSON", "CBuiltins"]),
+    room("Gateway", ["Guard", "HTTPServing", "Telemetry", "StrictJSON", "CBuiltins"]),
     room("Evaluation", ["Classifier", "Conversations", "StrictJSON", "CZlib"]),
 
     .executableTarget(
       name: "paddock",
       dependencies: [
-        "Evaluation",
+        "Gateway", "Evaluation", "Documents",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),
@@ -93,8 +93,8 @@ let package = Package(
     tests("Telemetry"),
     tests("HTTPServing", ["EventLoops", "HTTPWire", "CLinux"]),
     tests("ModelBackends"),
-    //TMP tests("Guard"),
-    //TMP tests("Gateway"),
+    tests("Guard"),
+    tests("Gateway"),
     tests("Evaluation"),
   ]
 )

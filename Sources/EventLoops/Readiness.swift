@@ -46,6 +46,9 @@ public struct Registration: Sendable, Hashable {
   let slot: UInt32
   let generation: UInt32
 
+  /// Names nothing; removing it does nothing.
+  public static let none = Registration(slot: .max, generation: .max)
+
   var token: UInt64 { UInt64(generation) << 32 | UInt64(slot) }
 }
 
@@ -84,6 +87,7 @@ struct RegistrationTable {
   }
 
   func descriptor(of registration: Registration) -> Int32? {
+    guard registration != .none else { return nil }
     let slot = slots[Int(registration.slot)]
     return slot.generation == registration.generation ? slot.descriptor : nil
   }

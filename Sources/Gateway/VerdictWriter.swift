@@ -68,7 +68,7 @@ extension Verdict {
       }
       writer.key("context_not_used")
       writer.array { writer in
-        for part in contextNotUsed { writer.part("\(part.path)", part.reason, part.characters) }
+        for part in contextNotUsed { writer.part("\(part.path)", part.reason.rawValue, part.characters) }
       }
       writer.member("categories_not_judged", categoriesNotJudged.map { policy.taxonomy.categories[$0].code })
     }

@@ -19,7 +19,7 @@ public struct EmbeddedJudge: Judge {
     self.lane = lane
     description = JudgeDescription(
       name: name, kind: "embedded", model: "\(model.name)-\(model.version)", digest: model.digest)
-    let native = policies.embeddedTaxonomy(codes: EmbeddedModel.hazardCodes)
+    let native = policies.llamaGuard3
     self.native = native
     maps = Dictionary(
       policies.policies.values.map { ($0.taxonomy.digest, HazardMap(from: native, to: $0.taxonomy)) },
@@ -31,7 +31,7 @@ public struct EmbeddedJudge: Judge {
   }
 
   /// Categories whose hazards the model has no head for.
-  public func unscoredCategories(of policy: Policy) -> [Int] { map(for: policy).unreached }
+  public func unscoredCategories(of policy: Policy, direction: Direction) -> [Int] { map(for: policy).unreached }
 
   /// The model is inside the binary and was verified at start.
   public func health(deadline: ContinuousClock.Instant) async -> String? { nil }
@@ -85,14 +85,7 @@ public struct EmbeddedJudge: Judge {
         work.skipped.append(.skipped(.language, [part.path]))
       }
     }
-    let inScope = Set(request.scope)
-    for (index, message) in request.conversation.messages.enumerated()
-    where !inScope.contains(index) && !usedContext.contains(index) {
-      work.unused.append(
-        UnusedContext(
-          path: PartPath(message: index, field: .message), reason: "not_used_by_judge",
-          characters: message.parts.reduce(0) { $0 + $1.characters }))
-    }
+    work.unused = request.contextNotUsed(except: usedContext.union(request.scope)) { _ in .notRead }
     return work
   }
 

@@ -48,17 +48,24 @@ struct GuardMetrics: Sendable {
     for violation in decision.violations { counters?.categories[violation.category][direction]?.add() }
     latency[judge]?.record(took)
     // Failures are rare, and their codes are known only when they happen: here a lookup may take its lock.
-    for failure in decision.failures {
-      registry.counter(
-        "paddock_judge_failures_total", help: "Judgements that failed, by judge and reason.",
-        ("judge", judge), ("reason", failure.code)
-      ).add()
-    }
+    for failure in decision.failures { count(failure, judge) }
     for reason in Set(decision.unjudged.map(\.reason)) {
       registry.counter(
         "paddock_not_judged_total", help: "Requests with text or parts that were not judged, by reason.",
         ("policy", policy.name), ("reason", reason)
       ).add()
     }
+  }
+
+  /// Failures of a judge in whose place another one judged.
+  func record(failuresOf report: JudgeReport, judge: String) {
+    for case .failed(let reason, _) in report.observations { count(reason, judge) }
+  }
+
+  private func count(_ failure: FailureReason, _ judge: String) {
+    registry.counter(
+      "paddock_judge_failures_total", help: "Judgements that failed, by judge and reason.",
+      ("judge", judge), ("reason", failure.code)
+    ).add()
   }
 }

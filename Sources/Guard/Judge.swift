@@ -8,7 +8,7 @@ public protocol Judge: Sendable {
   var description: JudgeDescription { get }
 
   /// The categories of a policy that this judge never scores, as positions in its taxonomy.
-  func unscoredCategories(of policy: Policy) -> [Int]
+  func unscoredCategories(of policy: Policy, direction: Direction) -> [Int]
 
   /// Judges what is in scope. Failures are observations; nothing is thrown and nothing is left out.
   func judge(_ request: JudgeRequest) async -> JudgeReport
@@ -69,6 +69,16 @@ public struct JudgeRequest: Sendable {
     return runs
   }
 
+  /// The messages outside of the scope that a judge did not look at.
+  func contextNotUsed(except used: Set<Int>, reason: (Message) -> NotUsedReason) -> [UnusedContext] {
+    conversation.messages.enumerated().compactMap { index, message in
+      guard !used.contains(index) else { return nil }
+      return UnusedContext(
+        path: PartPath(message: index, field: .message), reason: reason(message),
+        characters: message.parts.reduce(0) { $0 + $1.characters })
+    }
+  }
+
   /// The readable parts of these messages.
   func readableParts(of messages: [Int]) -> [Part] {
     messages.flatMap { conversation.messages[$0].parts.filter(\.isReadable) }
@@ -120,15 +130,29 @@ public struct JudgeReport: Sendable {
 public struct UnusedContext: Sendable, Equatable {
   /// The message or part.
   public var path: PartPath
-  /// A stable code.
-  public var reason: String
+  /// Why.
+  public var reason: NotUsedReason
   /// Its characters of text.
   public var characters: Int
 
   /// Context that was left out.
-  public init(path: PartPath, reason: String, characters: Int) {
+  public init(path: PartPath, reason: NotUsedReason, characters: Int) {
     self.path = path
     self.reason = reason
     self.characters = characters
   }
+}
+
+/// Why a judge did not look at context.
+public enum NotUsedReason: String, Sendable {
+  /// No prompt of this family has a place for system and developer messages.
+  case instructions = "role_not_rendered"
+  /// Before the first message of the user, or on the side of the judged message but outside of the scope.
+  case outsideScope = "not_rendered"
+  /// The judge reads no more than what the judged message answers.
+  case notRead = "not_used_by_judge"
+  /// An image, a sound, a film or a file.
+  case media
+  /// A field or part of an unknown kind.
+  case opaque
 }

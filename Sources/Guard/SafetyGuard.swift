@@ -14,13 +14,18 @@ public final class SafetyGuard: Sendable {
     public var defaultJudge: String
     /// How long a judgement may take; a query can only shorten it.
     public var deadline: Duration
+    /// Who is asked where a judge failed, by the judge's name.
+    public var fallbacks: [String: String]
 
     /// Settings.
-    public init(defaultPolicy: String = "default", defaultJudge: String = "embedded", deadline: Duration = .seconds(10))
-    {
+    public init(
+      defaultPolicy: String = "default", defaultJudge: String = "embedded", deadline: Duration = .seconds(10),
+      fallbacks: [String: String] = [:]
+    ) {
       self.defaultPolicy = defaultPolicy
       self.defaultJudge = defaultJudge
       self.deadline = deadline
+      self.fallbacks = fallbacks
     }
   }
 
@@ -48,7 +53,7 @@ public final class SafetyGuard: Sendable {
   ///   broken is no error: the verdict is `not_judged` with the reason.
   public func judge(_ query: Query) async throws(QueryError) -> Verdict {
     guard let policy = policies.policies[query.policy ?? settings.defaultPolicy] else { throw .unknownPolicy }
-    guard let judge = judges[query.judge ?? policy.judge ?? settings.defaultJudge] else { throw .unknownJudge }
+    guard var judge = judges[query.judge ?? policy.judge ?? settings.defaultJudge] else { throw .unknownJudge }
     let conversation = query.conversation
     let scope = conversation.indexes(in: query.scope)
     let parts = scope.flatMap { conversation.messages[$0].parts }
@@ -66,6 +71,15 @@ public final class SafetyGuard: Sendable {
     if !Self.isLetThrough(parts, hits) {
       unscored = self.unscored(by: judge, request)
       report = await Self.report(of: judge, request, unscored: unscored)
+      if let fallback = fallback(for: judge, after: report) {
+        metrics.record(failuresOf: report, judge: judge.description.name)
+        judge = fallback
+        unscored = self.unscored(by: judge, request)
+        // What the first judge did deliver still counts.
+        let delivered = report.observations.filter { !$0.isFailure }
+        report = await Self.report(of: judge, request, unscored: unscored)
+        report.observations += delivered
+      }
       for observation in report.observations { builder.add(observation) }
     }
     let ended = ContinuousClock.now
@@ -103,7 +117,16 @@ public final class SafetyGuard: Sendable {
 
   private func unscored(by judge: any Judge, _ request: JudgeRequest) -> [Int] {
     let rules = request.direction == .input ? request.policy.input : request.policy.output
-    return judge.unscoredCategories(of: request.policy).filter { rules.categories[$0].enabled }
+    return judge.unscoredCategories(of: request.policy, direction: request.direction).filter { rules.categories[$0].enabled }
+  }
+
+  /// Who is asked in place of a judge that failed, while there is time.
+  private func fallback(for judge: any Judge, after report: JudgeReport) -> (any Judge)? {
+    guard let name = settings.fallbacks[judge.description.name], !Task.isCancelled else { return nil }
+    let isWorthIt = report.observations.contains { observation in
+      if case .failed(let reason, _) = observation { reason.isOfTheJudge } else { false }
+    }
+    return isWorthIt ? judges[name] : nil
   }
 
   private static func report(of judge: any Judge, _ request: JudgeRequest, unscored: [Int]) async -> JudgeReport {
@@ -120,6 +143,14 @@ public final class SafetyGuard: Sendable {
     }
     if report.observations.isEmpty {
       report.observations.append(.failed(.notRenderable, readable))
+    }
+    // Nobody reads what is not text, in or out of scope; what is in scope is in the decision already.
+    let reported = Set(report.contextNotUsed.map(\.path.message)).union(request.scope)
+    for (index, message) in request.conversation.messages.enumerated() where !reported.contains(index) {
+      for part in message.parts where !part.isReadable {
+        report.contextNotUsed.append(
+          UnusedContext(path: part.path, reason: part.kind == .media ? .media : .opaque, characters: 0))
+      }
     }
     return report
   }

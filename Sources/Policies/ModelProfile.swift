@@ -68,12 +68,27 @@ public struct ModelProfile: Sendable {
 
   /// The list of categories of a prompt, and what the codes of the answer mean under the policy.
   public struct CategoryBlock: Sendable {
-    /// The lines as they stand in the prompt.
-    public var text: String
-    /// The listed codes, in order, with the categories of the policy that each stands for.
-    public var codes: [(code: String, categories: [Int])]
-    /// Categories of the policy that no listed code stands for.
+    /// One listed category.
+    public struct Entry: Sendable {
+      /// As it stands in the prompt; several lines where there is a description.
+      public var text: String
+      /// The code that the model answers with.
+      public var code: String
+      /// The categories of the policy that it stands for.
+      public var categories: [Int]
+    }
+
+    /// The listed categories, in order.
+    public var entries: [Entry]
+    /// Categories of the policy that no entry stands for.
     public var unreached: [Int]
+
+    /// The block as it stands in the prompt.
+    public var text: String { entries.map(\.text).joined(separator: "\n") }
+    /// The listed codes, in order.
+    public var codes: [String] { entries.map(\.code) }
+    /// One block an entry, to ask about each category by itself.
+    public var separated: [CategoryBlock] { entries.map { CategoryBlock(entries: [$0], unreached: unreached) } }
   }
 
   /// The profile's own block, read under its own taxonomy.
@@ -87,24 +102,23 @@ public struct ModelProfile: Sendable {
     guard !isBuiltin || rules.categories.contains(where: { !$0.enabled }) else {
       return nativeBlock(for: policy.taxonomy)
     }
-    var block = CategoryBlock(text: "", codes: [], unreached: [])
-    var lines: [String] = []
+    var block = CategoryBlock(entries: [], unreached: [])
     for (index, category) in policy.taxonomy.categories.enumerated() where rules.categories[index].enabled {
-      lines.append(structural.neutralised(line(category, describing: !isBuiltin)))
-      block.codes.append((category.code, [index]))
+      let text = structural.neutralised(line(category, describing: !isBuiltin))
+      block.entries.append(CategoryBlock.Entry(text: text, code: category.code, categories: [index]))
     }
-    block.text = lines.joined(separator: "\n")
     return block
   }
 
   /// The block that a server's own template sends whatever the policy says, read under the policy.
   public func nativeBlock(for taxonomy: Taxonomy) -> CategoryBlock {
     let map = HazardMap(from: self.taxonomy, positions: nativeCategories, to: taxonomy)
-    let listed = nativeCategories.map { self.taxonomy.categories[$0] }
-    return CategoryBlock(
-      text: listed.map { line($0, describing: false) }.joined(separator: "\n"),
-      codes: listed.map { ($0.code, map.categories(for: $0.code)) },
-      unreached: map.unreached)
+    let entries = nativeCategories.map { position -> CategoryBlock.Entry in
+      let category = self.taxonomy.categories[position]
+      return CategoryBlock.Entry(
+        text: line(category, describing: false), code: category.code, categories: map.categories(for: category.code))
+    }
+    return CategoryBlock(entries: entries, unreached: map.unreached)
   }
 
   /// A model was not trained on a category that the policy's author made up, so its description goes along.

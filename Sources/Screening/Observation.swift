@@ -13,6 +13,11 @@ public enum Observation: Sendable, Equatable {
   case skipped(UnjudgedReason, [PartPath])
 }
 
+extension Observation {
+  /// Whether the judge gave no judgement.
+  public var isFailure: Bool { if case .failed = self { true } else { false } }
+}
+
 /// Why a judge failed.
 public enum FailureReason: Sendable, Equatable, Hashable {
   /// The configured deadline ran out.
@@ -29,6 +34,14 @@ public enum FailureReason: Sendable, Equatable, Hashable {
   case unparsableAnswer
   /// Nothing of the scope fits the judge's prompt.
   case notRenderable
+
+  /// Whether another judge might do better: time that ran out and a client that left are nobody's fault.
+  public var isOfTheJudge: Bool {
+    switch self {
+    case .deadline, .callerDeadline, .cancelled: false
+    case .overloaded, .backend, .unparsableAnswer, .notRenderable: true
+    }
+  }
 
   /// A stable code for `coverage.not_judged[].reason` and the metrics.
   public var code: String {

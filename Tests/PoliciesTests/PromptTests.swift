@@ -123,7 +123,7 @@ private func prompt(_ profile: String, _ conversation: Conversation) throws -> S
     let profile = try #require(set.profiles["llama-guard-3-8b"])
     let block = profile.block(for: policy, direction: .input, builtin: set.builtinTaxonomies)
     #expect(block.text.hasPrefix("S1: Violent Crimes.\nS2: Non-Violent Crimes.\nS4: Child Exploitation.\n"))
-    #expect(block.codes.first { $0.code == "S4" }?.categories == [3])
+    #expect(block.entries.first { $0.code == "S4" }?.categories == [3])
     #expect(
       profile.block(for: policy, direction: .output, builtin: set.builtinTaxonomies).text == profile.nativeBlock.text)
   }

@@ -1,0 +1,70 @@
+import StrictJSON
+
+/// A model server as the configuration names it.
+public struct Backend: Sendable {
+  /// The name in the configuration.
+  public var name: String
+  /// How it is spoken to.
+  public var dialect: Dialect
+  /// The base of its API, as `http://127.0.0.1:8000/v1`, without a slash at the end.
+  public var url: String
+  /// The model's name there.
+  public var model: String
+  /// The bearer token; nil where it needs none.
+  public var key: String?
+  /// How long a call may take; the deadline of a request can only shorten it.
+  public var timeout: Duration
+  /// Merged into the body of every call; a null takes a member away.
+  public var extra: JSONObject
+
+  /// A backend.
+  public init(
+    name: String, dialect: Dialect, url: String, model: String, key: String? = nil, timeout: Duration = .seconds(5),
+    extra: JSONObject = JSONObject()
+  ) {
+    self.name = name
+    self.dialect = dialect
+    self.url = url.hasSuffix("/") ? String(url.dropLast()) : url
+    self.model = model
+    self.key = key
+    self.timeout = timeout
+    self.extra = extra
+  }
+}
+
+/// Why a model server gave no answer.
+public enum BackendFailure: Error, Sendable, Equatable {
+  /// Nobody listens, or the name is unknown.
+  case connect
+  /// Too late.
+  case timeout
+  /// TLS could not be agreed on.
+  case tls
+  /// A status other than 200.
+  case status(Int)
+  /// The answer stopped before its end.
+  case truncated
+  /// The answer is larger than any verdict.
+  case tooLarge
+  /// The answer is not JSON of the dialect's shape.
+  case garbage
+  /// The client left.
+  case cancelled
+  /// Anything else that curl reports.
+  case transfer
+
+  /// A stable code for `coverage.not_judged[].reason` and the metrics.
+  public var code: String {
+    switch self {
+    case .connect: "backend_connect"
+    case .timeout: "backend_timeout"
+    case .tls: "backend_tls"
+    case .status(let status): "backend_status_\(status)"
+    case .truncated: "backend_truncated"
+    case .tooLarge: "backend_too_large"
+    case .garbage: "backend_garbage"
+    case .cancelled: "cancelled"
+    case .transfer: "backend_transfer"
+    }
+  }
+}

@@ -1,0 +1,51 @@
+import EventLoops
+
+/// Asks one model server. Calls run on the loop of the caller, or on any where the caller has none.
+public struct BackendClient: Sendable {
+  /// The server.
+  public let backend: Backend
+  private let group: EventLoopGroup
+
+  /// A client.
+  public init(backend: Backend, group: EventLoopGroup) {
+    self.backend = backend
+    self.group = group
+  }
+
+  /// Asks the model; the answer must be there by `deadline`.
+  public func ask(
+    _ request: ModelRequest, deadline: ContinuousClock.Instant
+  ) async throws(BackendFailure) -> ModelAnswer {
+    let left = ContinuousClock.now.duration(to: deadline)
+    guard left > .zero else { throw .timeout }
+    let dialect = backend.dialect
+    let reply = try await perform(
+      HTTPCall(
+        url: backend.url + dialect.path, body: dialect.body(request, backend: backend), bearer: backend.key,
+        timeout: min(left, backend.timeout)))
+    guard reply.status == 200 else { throw .status(reply.status) }
+    return try dialect.answer(reply.body)
+  }
+
+  /// Why the server cannot be used now; nil where it answers. `GET …/models` costs no inference.
+  public func probe(deadline: ContinuousClock.Instant) async -> BackendFailure? {
+    let left = ContinuousClock.now.duration(to: deadline)
+    guard left > .zero else { return .timeout }
+    do {
+      let call = HTTPCall(url: backend.url + "/models", bearer: backend.key, timeout: min(left, backend.timeout))
+      let reply = try await perform(call)
+      // Not every server lists its models, but one that wants another key or has failed is of no use.
+      let isBroken = reply.status >= 500 || reply.status == 401 || reply.status == 403
+      return isBroken ? .status(reply.status) : nil
+    } catch { return error }
+  }
+
+  private func perform(_ call: HTTPCall) async throws(BackendFailure) -> HTTPReply {
+    if let loop = EventLoop.current { return try await CurlMulti.of(loop).perform(call).get() }
+    let loop = group.next()
+    let multi = await withCheckedContinuation { continuation in
+      loop.execute { continuation.resume(returning: CurlMulti.of(loop)) }
+    }
+    return try await multi.perform(call).get()
+  }
+}

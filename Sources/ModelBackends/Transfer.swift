@@ -1,0 +1,96 @@
+import CCurl
+
+/// One HTTP call, as much of it as model servers need.
+struct HTTPCall: Sendable {
+  var url: String
+  /// Posted where there is one; else the call is a GET.
+  var body: [UInt8]?
+  var bearer: String?
+  var timeout: Duration
+}
+
+/// What came back.
+struct HTTPReply: Sendable {
+  var status: Int
+  var body: [UInt8]
+}
+
+/// One call on the wire: a curl handle and what it has received. Confined to the loop of its `CurlMulti`.
+final class Transfer: @unchecked Sendable {
+  /// No verdict is longer; log probabilities take the most of it.
+  static let maximumBytes = 4 << 20
+
+  let easy: UnsafeMutableRawPointer
+  var continuation: CheckedContinuation<Result<HTTPReply, BackendFailure>, Never>?
+  private var headers: UnsafeMutablePointer<curl_slist>?
+  fileprivate var received: [UInt8] = []
+  fileprivate var isTooLarge = false
+
+  init?(_ call: HTTPCall) {
+    guard let easy = curl_easy_init() else { return nil }
+    self.easy = easy
+    configure(call)
+  }
+
+  deinit {
+    curl_easy_cleanup(easy)
+    curl_slist_free_all(headers)
+  }
+
+  private func configure(_ call: HTTPCall) {
+    _ = ccurl_set_string(easy, CURLOPT_URL, call.url)
+    _ = ccurl_set_string(easy, CURLOPT_PROTOCOLS_STR, "http,https")
+    // A redirect would carry the prompt and the key to somebody else.
+    _ = ccurl_set_long(easy, CURLOPT_FOLLOWLOCATION, 0)
+    _ = ccurl_set_long(easy, CURLOPT_NOSIGNAL, 1)
+    _ = ccurl_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
+    _ = ccurl_set_long(easy, CURLOPT_TCP_KEEPALIVE, 1)
+    _ = ccurl_set_string(easy, CURLOPT_PROXY, "")
+    let (seconds, attoseconds) = call.timeout.components
+    let milliseconds = max(1, Int(seconds) * 1000 + Int(attoseconds / 1_000_000_000_000_000))
+    _ = ccurl_set_long(easy, CURLOPT_TIMEOUT_MS, milliseconds)
+    _ = ccurl_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds)
+    _ = ccurl_set_write(easy, onWrite, Unmanaged.passUnretained(self).toOpaque())
+    add("Accept: application/json")
+    if let bearer = call.bearer { add("Authorization: Bearer \(bearer)") }
+    if let body = call.body {
+      add("Content-Type: application/json")
+      // No round trip before the body: the servers meant here are near.
+      add("Expect:")
+      _ = ccurl_set_size(easy, CURLOPT_POSTFIELDSIZE_LARGE, Int64(body.count))
+      _ = body.withUnsafeBytes { ccurl_set_bytes(easy, CURLOPT_COPYPOSTFIELDS, $0.baseAddress) }
+    }
+    _ = ccurl_set_list(easy, CURLOPT_HTTPHEADER, headers)
+  }
+
+  private func add(_ header: String) { headers = curl_slist_append(headers, header) }
+
+  /// What a transfer that ended with this code brought.
+  func result(_ code: CURLcode) -> Result<HTTPReply, BackendFailure> {
+    switch code {
+    case CURLE_OK: .success(HTTPReply(status: ccurl_status(easy), body: received))
+    case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST: .failure(.connect)
+    case CURLE_OPERATION_TIMEDOUT: .failure(.timeout)
+    case CURLE_PARTIAL_FILE, CURLE_GOT_NOTHING, CURLE_RECV_ERROR: .failure(.truncated)
+    case CURLE_WRITE_ERROR where isTooLarge: .failure(.tooLarge)
+    case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE: .failure(.tls)
+    case CURLE_UNSUPPORTED_PROTOCOL, CURLE_WEIRD_SERVER_REPLY, CURLE_HTTP2: .failure(.garbage)
+    default: .failure(.transfer)
+    }
+  }
+
+  fileprivate func take(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard received.count + bytes.count <= Self.maximumBytes else {
+      isTooLarge = true
+      return false
+    }
+    received.append(contentsOf: bytes)
+    return true
+  }
+}
+
+private let onWrite: ccurl_write_callback = { bytes, size, count, context in
+  guard let context else { return 0 }
+  let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+  return transfer.take(UnsafeRawBufferPointer(start: bytes, count: size * count)) ? size * count : 0
+}
