@@ -6,18 +6,23 @@ public enum Document {
   public static let maximumBytes = 1 << 20
 
   /// The mapping at the root of a document; an empty document is an empty mapping. Nil after a problem was noted.
-  public static func mapping(_ yaml: String, file: String, problems: Problems) -> DocumentMapping? {
+  ///
+  /// - Parameter overrides: values that stand in for those of the file.
+  public static func mapping(
+    _ yaml: String, file: String, problems: Problems, overrides: Overrides? = nil
+  ) -> DocumentMapping? {
     guard yaml.utf8.count <= maximumBytes else {
       problems.add(Problem(file: file, line: 0, column: 0, message: "larger than \(maximumBytes) bytes"))
       return nil
     }
     do {
       guard let node = try Yams.compose(yaml: yaml) else {
-        return DocumentMapping(
-          Node.Mapping([]), DocumentValue(node: Node([Node]()), file: file, path: "", problems: problems))
+        return DocumentValue(
+          node: .mapping([:]), file: file, path: "", problems: problems, overrides: overrides
+        ).mapping
       }
-      let value = DocumentValue(node: node, file: file, path: "", problems: problems)
-      if node.scalar?.string.isEmpty == true { return DocumentMapping(Node.Mapping([]), value) }
+      let value = DocumentValue(node: node, file: file, path: "", problems: problems, overrides: overrides)
+      if node.scalar?.string.isEmpty == true { return DocumentMapping([:], value) }
       return value.mapping
     } catch {
       problems.add(problem(error, file: file))
@@ -47,6 +52,9 @@ public struct DocumentValue {
   /// Where it stands, as `defaults.threshold`.
   public let path: String
   let problems: Problems
+  let overrides: Overrides?
+  /// Whether it stands in for what the file says.
+  public var isOverride: Bool { file.hasPrefix(Overrides.shownPrefix) }
 
   /// Notes a problem at this value.
   public func fail(_ message: String) {
@@ -132,7 +140,8 @@ public struct DocumentValue {
       return nil
     }
     return sequence.enumerated().map { index, node in
-      DocumentValue(node: node, file: file, path: "\(path)[\(index)]", problems: problems)
+      DocumentValue(
+        node: node, file: file, path: "\(path)[\(index)]", problems: problems, overrides: overrides)
     }
   }
 
@@ -166,15 +175,28 @@ public final class DocumentMapping {
     self.value = value
     for (keyNode, node) in mapping {
       let key = keyNode.scalar?.string ?? ""
-      let path = value.path.isEmpty ? key : "\(value.path).\(key)"
-      members.append((key, keyNode, DocumentValue(node: node, file: value.file, path: path, problems: value.problems)))
+      let path = path(of: key)
+      let member = DocumentValue(
+        node: node, file: value.file, path: path, problems: value.problems, overrides: value.overrides)
+      members.append((key, keyNode, member))
     }
   }
+
+  private func path(of key: String) -> String { value.path.isEmpty ? key : "\(value.path).\(key)" }
 
   /// The value of a key; nil where it is absent or null.
   public subscript(key: String) -> DocumentValue? {
     asked.insert(key)
+    if let override = value.overrides?.value(of: path(of: key), problems: value.problems) { return override }
     return members.first { $0.key == key }.flatMap { $0.value.isNull ? nil : $0.value }
+  }
+
+  /// The mapping of a key; an empty one where it is absent, so that what is in it can still be overridden.
+  public func section(_ key: String) -> DocumentMapping? {
+    if let found = self[key] { return found.mapping }
+    return DocumentValue(
+      node: .mapping([:]), file: value.file, path: path(of: key), problems: value.problems, overrides: value.overrides
+    ).mapping
   }
 
   /// All keys and values, for a mapping whose keys are names. None of them is unknown then.

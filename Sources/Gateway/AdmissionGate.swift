@@ -1,0 +1,107 @@
+import Synchronization
+
+/// Bounds how many requests are judged at once and how many may wait for that; everybody else is told to come back.
+///
+/// The usual way in and out is one atomic step. Who must wait goes through a lock, first come, first served.
+final class AdmissionGate: Sendable {
+  private final class Waiter: Sendable {
+    let continuation: CheckedContinuation<Bool, Never>
+    init(_ continuation: CheckedContinuation<Bool, Never>) { self.continuation = continuation }
+  }
+
+  private struct Queue {
+    var waiters: [Int: Waiter] = [:]
+    var first = 0
+    var next = 0
+  }
+
+  private let limit: Int
+  private let queueLimit: Int
+  private let admitted = Atomic<Int>(0)
+  private let waiting = Atomic<Int>(0)
+  private let queue = Mutex(Queue())
+
+  /// A gate that lets `limit` requests in and `queueLimit` more wait.
+  init(limit: Int, queueLimit: Int) {
+    self.limit = limit
+    self.queueLimit = queueLimit
+  }
+
+  /// How many are in.
+  var inFlight: Int { admitted.load(ordering: .relaxed) }
+  /// How many wait.
+  var queued: Int { waiting.load(ordering: .relaxed) }
+
+  /// Lets the caller in, at once or when its turn comes; false where the queue is full or the caller was cancelled.
+  /// Who was let in calls `leave` once.
+  func enter() async -> Bool {
+    if waiting.load(ordering: .sequentiallyConsistent) == 0, take() { return true }
+    return await wait()
+  }
+
+  /// Lets the next one in.
+  func leave() {
+    admitted.subtract(1, ordering: .sequentiallyConsistent)
+    while waiting.load(ordering: .sequentiallyConsistent) > 0, take() {
+      if let waiter = pop() { return waiter.continuation.resume(returning: true) }
+      admitted.subtract(1, ordering: .sequentiallyConsistent)
+    }
+  }
+
+  private func take() -> Bool {
+    var current = admitted.load(ordering: .sequentiallyConsistent)
+    while current < limit {
+      let (exchanged, original) = admitted.compareExchange(
+        expected: current, desired: current + 1, ordering: .sequentiallyConsistent)
+      if exchanged { return true }
+      current = original
+    }
+    return false
+  }
+
+  private func wait() async -> Bool {
+    let ticket = Mutex<Int?>(nil)
+    return await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        let number = queue.withLock { queue -> Int? in
+          guard queue.waiters.count < queueLimit else { return nil }
+          queue.waiters[queue.next] = Waiter(continuation)
+          queue.next += 1
+          waiting.add(1, ordering: .sequentiallyConsistent)
+          return queue.next - 1
+        }
+        guard let number else { return continuation.resume(returning: false) }
+        ticket.withLock { $0 = number }
+        if Task.isCancelled { return drop(number) }
+        // Somebody may have left between the first try and the place in the queue.
+        if take() {
+          if let waiter = pop() { waiter.continuation.resume(returning: true) } else { leave() }
+        }
+      }
+    } onCancel: {
+      if let number = ticket.withLock({ $0 }) { drop(number) }
+    }
+  }
+
+  private func pop() -> Waiter? {
+    queue.withLock { queue in
+      while queue.first < queue.next {
+        let waiter = queue.waiters.removeValue(forKey: queue.first)
+        queue.first += 1
+        guard let waiter else { continue }
+        waiting.subtract(1, ordering: .sequentiallyConsistent)
+        return waiter
+      }
+      return nil
+    }
+  }
+
+  private func drop(_ number: Int) {
+    let waiter = queue.withLock { queue -> Waiter? in
+      guard let waiter = queue.waiters.removeValue(forKey: number) else { return nil }
+      waiting.subtract(1, ordering: .sequentiallyConsistent)
+      return waiter
+    }
+    waiter?.continuation.resume(returning: false)
+  }
+}

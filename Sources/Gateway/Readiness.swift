@@ -1,0 +1,60 @@
+import Guard
+import Synchronization
+
+/// Whether requests can be served well: the answer of `GET /readyz`, checked anew at most once a second.
+public final class Readiness: Sendable {
+  private struct State {
+    var health: [String: String] = [:]
+    var checked: ContinuousClock.Instant?
+    var isDraining = false
+  }
+
+  private let judges: [String: any Judge]
+  private let required: Set<String>
+  private let canary: String?
+  private let state = Mutex(State())
+
+  /// How long an answer is good for: a load balancer that asks often must not become load on the model servers.
+  private static let lifetime = Duration.seconds(1)
+  /// How long a model server may take to say that it is there.
+  private static let patience = Duration.seconds(2)
+
+  /// Checks `judges`; those in `required` decide. `canary` is what was wrong when the embedded model was tried at start.
+  public init(judges: [String: any Judge], required: Set<String>, canary: String?) {
+    self.judges = judges
+    self.required = required
+    self.canary = canary
+  }
+
+  /// From now on the process is not ready, because it ends.
+  public func drain() { state.withLock { $0.isDraining = true } }
+
+  /// What is wrong; empty when ready.
+  func reasons() async -> [String] {
+    let health = await health()
+    var reasons = health.keys.filter(required.contains).sorted().map { "judge \($0): \(health[$0] ?? "")" }
+    if let canary { reasons.append("embedded model: \(canary)") }
+    if state.withLock({ $0.isDraining }) { reasons.append("draining") }
+    return reasons
+  }
+
+  /// What is wrong with each judge that cannot answer now.
+  func health() async -> [String: String] {
+    let fresh = state.withLock { state -> [String: String]? in
+      guard let checked = state.checked, .now - checked < Self.lifetime else { return nil }
+      return state.health
+    }
+    if let fresh { return fresh }
+    let health = await withTaskGroup(of: (String, String?).self) { group in
+      for (name, judge) in judges {
+        group.addTask { (name, await judge.health(deadline: .now + Self.patience)) }
+      }
+      return await group.reduce(into: [String: String]()) { $0[$1.0] = $1.1 }
+    }
+    state.withLock { state in
+      state.health = health
+      state.checked = .now
+    }
+    return health
+  }
+}
