@@ -77,8 +77,10 @@ let package = Package(
     .executableTarget(
       name: "paddock",
       dependencies: [
-        "Gateway", "Evaluation", "Documents",
+        "Gateway", "Evaluation", "Documents", "Classifier", "Conversations", "EventLoops", "Guard", "HTTPServing",
+        "HTTPWire", "ModelBackends", "Policies", "Screening", "StrictJSON", "Telemetry",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: swiftSettings),
 

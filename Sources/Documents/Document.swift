@@ -148,6 +148,9 @@ public struct DocumentValue {
   /// A list of strings.
   public var strings: [String]? { list.map { $0.compactMap(\.string) } }
 
+  /// Whether it is a scalar without quotes.
+  public var isPlainScalar: Bool { node.scalar?.style == .plain || node.scalar?.style == .any }
+
   /// Whether it is a list, without noting a problem.
   public var isList: Bool { node.sequence != nil }
   /// Whether it is a mapping, without noting a problem.

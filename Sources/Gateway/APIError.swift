@@ -51,13 +51,18 @@ public struct APIError: Error, Sendable, Equatable {
     }
   }
 
-  /// The answer, `{"error": {…}}`.
-  func response(headers: [(name: String, value: String)] = []) -> ServerResponse {
+  /// The bytes of `{"error": {…}}`; the same come from the command line.
+  public var json: [UInt8] {
     var writer = JSONWriter(capacity: 256)
     writer.object { writer in
       writer.key("error")
       write(to: &writer)
     }
-    return .json(status: status, writer.bytes, headers: headers)
+    return writer.bytes
+  }
+
+  /// The answer.
+  func response(headers: [(name: String, value: String)] = []) -> ServerResponse {
+    .json(status: status, json, headers: headers)
   }
 }

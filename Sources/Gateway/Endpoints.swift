@@ -121,7 +121,7 @@ extension APIError {
   }
 
   /// Why a query cannot be judged at all.
-  init(_ error: QueryError) {
+  public init(_ error: QueryError) {
     switch error {
     case .unknownPolicy:
       self.init(status: 422, code: "unknown_policy", message: "no policy of this name is loaded", param: "policy")

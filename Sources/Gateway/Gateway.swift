@@ -34,14 +34,14 @@ public final class Gateway: Application {
   let registry: MetricRegistry
   let sink: LogSink
   let lane: WorkerLane
-  let readiness: Readiness
+  let readiness: ReadinessProbe
   let gate: AdmissionGate
   private let routes: RouteTable
   private let metrics: RequestMetrics
 
   /// A gateway in front of a guard.
   public init(
-    guard safetyGuard: SafetyGuard, settings: Settings, readiness: Readiness, lane: WorkerLane,
+    guard safetyGuard: SafetyGuard, settings: Settings, readiness: ReadinessProbe, lane: WorkerLane,
     registry: MetricRegistry, sink: LogSink
   ) {
     self.safetyGuard = safetyGuard

@@ -6,5 +6,6 @@ struct Paddock: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "paddock",
     abstract: "Judges chat turns against a safety policy: safe, unsafe with the violated categories, or not judged.",
-    subcommands: [TrainCommand.self])
+    version: Version.current,
+    subcommands: [ServeCommand.self, ClassifyCommand.self, PolicyCommand.self, TrainCommand.self, VersionCommand.self])
 }

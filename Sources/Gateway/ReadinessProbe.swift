@@ -2,7 +2,7 @@ import Guard
 import Synchronization
 
 /// Whether requests can be served well: the answer of `GET /readyz`, checked anew at most once a second.
-public final class Readiness: Sendable {
+public final class ReadinessProbe: Sendable {
   private struct State {
     var health: [String: String] = [:]
     var checked: ContinuousClock.Instant?

@@ -1,0 +1,110 @@
+import Classifier
+import Conversations
+import Documents
+import EventLoops
+import Foundation
+import Gateway
+import Guard
+import Logging
+import ModelBackends
+import Policies
+import Telemetry
+
+/// The parts of a process, wired together from a configuration: one place for `serve`, `classify` and whatever judges.
+struct Assembly {
+  let configuration: Configuration
+  let policies: PolicySet
+  let group: EventLoopGroup
+  let lane: WorkerLane
+  let registry = MetricRegistry()
+  let guardian: SafetyGuard
+  let readiness: ReadinessProbe
+
+  /// Loads the policies and makes the judges.
+  ///
+  /// - Throws: `Configuration.LoadError` or `PolicySet.LoadError` with all problems.
+  init(_ configuration: Configuration, problems: Problems) throws {
+    self.configuration = configuration
+    policies = try PolicySet.load(directory: configuration.policyDirectory)
+    Self.check(configuration, policies, problems)
+    guard problems.isEmpty else { throw Configuration.LoadError(problems: problems.all) }
+    group = try EventLoopGroup(count: configuration.loops)
+    lane = WorkerLane(threads: configuration.laneThreads, capacity: configuration.laneQueue)
+    let model = try EmbeddedModel.builtin()
+    let judges = Self.judges(configuration, policies, model, group, lane)
+    guardian = SafetyGuard(
+      policies: policies, judges: judges,
+      settings: SafetyGuard.Settings(
+        defaultPolicy: configuration.defaultPolicy, defaultJudge: configuration.defaultJudge,
+        deadline: configuration.deadline,
+        fallbacks: Dictionary(
+          configuration.judges.compactMap { judge in judge.fallback.map { (judge.name, $0) } },
+          uniquingKeysWith: { first, _ in first })),
+      registry: registry)
+    readiness = ReadinessProbe(
+      judges: guardian.judges, required: Self.required(configuration, policies), canary: model.failedCanary)
+  }
+
+  /// Names that go from the configuration to the policies and back.
+  private static func check(_ configuration: Configuration, _ policies: PolicySet, _ problems: Problems) {
+    let names = Set(configuration.judges.map(\.name))
+    func note(_ message: String) {
+      problems.add(Problem(file: "configuration", line: 0, column: 0, message: message))
+    }
+    if policies.policies[configuration.defaultPolicy] == nil {
+      let near = Suggestion.text(for: configuration.defaultPolicy, among: policies.policies.keys)
+      note("policies.default: no policy \"\(configuration.defaultPolicy)\" is loaded\(near)")
+    }
+    if !names.contains(configuration.defaultJudge) {
+      let near = Suggestion.text(for: configuration.defaultJudge, among: names)
+      note("default_judge: no judge \"\(configuration.defaultJudge)\" is configured\(near)")
+    }
+    for policy in policies.policies.values.sorted(by: { $0.name < $1.name }) {
+      guard let judge = policy.judge, !names.contains(judge) else { continue }
+      note("the policy \"\(policy.name)\" asks for the judge \"\(judge)\", which is not configured")
+    }
+    for case .model(let profile, _, _) in configuration.judges.map(\.kind)
+    where policies.profiles[profile.name] == nil {
+      let near = Suggestion.text(for: profile.name, among: policies.profiles.keys)
+      profile.value.fail("no profile \"\(profile.name)\" is loaded\(near)")
+    }
+  }
+
+  private static func judges(
+    _ configuration: Configuration, _ policies: PolicySet, _ model: EmbeddedModel, _ group: EventLoopGroup,
+    _ lane: WorkerLane
+  ) -> [any Judge] {
+    configuration.judges.compactMap { judge -> (any Judge)? in
+      switch judge.kind {
+      case .embedded: return EmbeddedJudge(name: judge.name, model: model, policies: policies, lane: lane)
+      case .model(let reference, let backends, let mode):
+        guard let profile = policies.profiles[reference.name] else { return nil }
+        let clients = backends.compactMap { configuration.backends[$0] }.map { BackendClient(backend: $0, group: group) }
+        return ModelJudge(name: judge.name, profile: profile, clients: clients, mode: mode, policies: policies)
+      }
+    }
+  }
+
+  /// The judges that requests get without naming one: the process is not ready without them.
+  private static func required(_ configuration: Configuration, _ policies: PolicySet) -> Set<String> {
+    var required: Set<String> = []
+    for policy in policies.policies.values { required.insert(policy.judge ?? configuration.defaultJudge) }
+    for judge in configuration.judges where judge.fallback != nil { required.remove(judge.name) }
+    return required
+  }
+
+  /// Everything that is legal and probably not meant.
+  var warnings: [String] {
+    var warnings = configuration.warnings + policies.warnings.map(\.description)
+    for policy in policies.policies.values.sorted(by: { $0.name < $1.name }) {
+      guard let judge = guardian.judges[policy.judge ?? configuration.defaultJudge] else { continue }
+      let unscored = judge.unscoredCategories(of: policy, direction: .input)
+        .filter { policy.input.categories[$0].enabled }.map { policy.taxonomy.categories[$0].code }
+      if !unscored.isEmpty {
+        warnings.append(
+          "policy \(policy.name): the judge \(judge.description.name) does not know \(unscored.joined(separator: ", "))")
+      }
+    }
+    return warnings
+  }
+}

@@ -1,0 +1,82 @@
+import Documents
+import Foundation
+import Gateway
+import Guard
+import HTTPServing
+import Logging
+import ModelBackends
+
+/// Everything that `config.yaml` and the environment say; an empty file is a valid one.
+struct Configuration {
+  /// Where to listen.
+  var listeners: [ListenAddress] = [.ip(host: "127.0.0.1", port: 8080)]
+  var server = ServerLimits()
+  var gateway = Gateway.Settings()
+  /// How long a judgement may take.
+  var deadline = Duration.seconds(10)
+  /// The folder whose files are laid over the built-in policies; nil for none.
+  var policyDirectory: String?
+  var defaultPolicy = "default"
+  var defaultJudge = "embedded"
+  var judges: [JudgeSettings] = []
+  var backends: [String: Backend] = [:]
+  var logLevel = Logger.Level.info
+  /// Event loops; each is one thread's work.
+  var loops = max(1, ProcessInfo.processInfo.activeProcessorCount)
+  /// Threads for work that would hold up a loop, and how much of it may wait.
+  var laneThreads = max(1, ProcessInfo.processInfo.activeProcessorCount)
+  var laneQueue = 4_096
+  /// What is legal and probably not meant.
+  var warnings: [String] = []
+
+  /// A judge of the configuration.
+  struct JudgeSettings {
+    enum Kind {
+      case embedded
+      case model(profile: DocumentReference, backends: [String], mode: ModelJudge.Mode)
+    }
+
+    var name: String
+    var kind: Kind
+    var fallback: String?
+  }
+
+  /// A name that can only be checked once the policies are loaded, and the place to complain at.
+  struct DocumentReference {
+    var name: String
+    var value: DocumentValue
+  }
+
+  /// What was wrong with a configuration.
+  struct LoadError: Error, CustomStringConvertible {
+    let problems: [Problem]
+    var description: String { problems.map(\.description).joined(separator: "\n") }
+  }
+
+  /// Reads a file, or only the environment where there is none.
+  ///
+  /// - Throws: `LoadError` with all problems.
+  static func load(
+    file: String?, environment: [String: String] = ProcessInfo.processInfo.environment, problems: Problems
+  ) throws -> Configuration {
+    var text = ""
+    if let file {
+      guard let data = FileManager.default.contents(atPath: file),
+        let content = String(validating: data, as: UTF8.self)
+      else {
+        throw LoadError(problems: [Problem(file: file, line: 0, column: 0, message: "cannot be read")])
+      }
+      text = content
+    }
+    let overrides = Overrides(prefix: "PADDOCK_", environment: environment)
+    let shown = file ?? "configuration"
+    var configuration = Configuration()
+    if let mapping = Document.mapping(text, file: shown, problems: problems, overrides: overrides) {
+      let folder = file.map { URL(filePath: $0).deletingLastPathComponent().path(percentEncoded: false) }
+      configuration = ConfigurationDecoder(folder: folder ?? ".").configuration(mapping)
+    }
+    guard problems.isEmpty else { throw LoadError(problems: problems.all) }
+    configuration.warnings += overrides.unused.map { "the environment variable \($0) names no key" }
+    return configuration
+  }
+}
