@@ -38,6 +38,9 @@ static const uint8_t file_monitor[] = {
 static const uint8_t file_strict[] = {
 #embed "../../policies/strict.yaml"
 };
+static const uint8_t file_openapi[] = {
+#embed "../../docs/openapi.json"
+};
 
 static const cbuiltins_file files[] = {
     {"taxonomies/llama-guard-1.yaml", file_taxonomies_llama_guard_1, sizeof file_taxonomies_llama_guard_1},
@@ -49,6 +52,7 @@ static const cbuiltins_file files[] = {
     {"profiles/llama-guard-3-8b.cookbook.yaml", file_profiles_llama_guard_3_8b_cookbook, sizeof file_profiles_llama_guard_3_8b_cookbook},
     {"profiles/llama-guard-3-8b.yaml", file_profiles_llama_guard_3_8b, sizeof file_profiles_llama_guard_3_8b},
     {"profiles/llama-guard-4-12b.yaml", file_profiles_llama_guard_4_12b, sizeof file_profiles_llama_guard_4_12b},
+    {"openapi.json", file_openapi, sizeof file_openapi},
     {"default.yaml", file_default, sizeof file_default},
     {"monitor.yaml", file_monitor, sizeof file_monitor},
     {"strict.yaml", file_strict, sizeof file_strict},

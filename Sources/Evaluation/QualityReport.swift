@@ -6,14 +6,21 @@ public struct QualityReport: Sendable {
   private var injection: [String: BinaryMetrics] = [:]
   private var hazards = [[Bool]](repeating: [], count: 14)
   private var order: [String] = []
+  /// Rows in a language that the model was not measured on: a judge reports them as not judged, so they are no part of
+  /// the figures.
+  private var notJudged: [String: Int] = [:]
 
   /// An empty report.
   public init() {}
 
   /// Scores one row and takes it in.
   public mutating func add(_ row: LabelledRow, model: EmbeddedModel) {
-    let scores = model.scores(for: row.input)
     if !order.contains(row.set) { order.append(row.set) }
+    guard EvaluatedLanguage.covers(row.input.text) else {
+      notJudged[row.set, default: 0] += 1
+      return
+    }
+    let scores = model.scores(for: row.input)
     switch row.target {
     case .injection(let isInjection):
       injection[row.set, default: BinaryMetrics()].add(score: scores.injection, isPositive: isInjection)
@@ -29,7 +36,8 @@ public struct QualityReport: Sendable {
   /// A Markdown table of all sets, then one of the hazards.
   public var markdown: String {
     var page =
-      "| set | head | n | unsafe | recall | FPR | F1 | AUPRC | AUROC |\n|---|---|---:|---:|---:|---:|---:|---:|---:|\n"
+      "| set | head | not judged | judged | unsafe | recall | FPR | F1 | AUPRC | AUROC |\n"
+      + "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|\n"
     for set in order {
       for (head, metrics) in [("unsafe", content[set]), ("injection", injection[set])] {
         guard let metrics else { continue }
@@ -37,7 +45,7 @@ public struct QualityReport: Sendable {
           metrics.recall(at: 0.5), metrics.falsePositiveRate(at: 0.5), metrics.f1(at: 0.5), metrics.averagePrecision,
           metrics.areaUnderROC,
         ].map(Self.cell)
-        page += "| \(set) | \(head) | \(metrics.count) | \(metrics.positives) | \(cells.joined(separator: " | ")) |\n"
+        page += "| \(set) | \(head) | \(notJudged[set] ?? 0) | \(metrics.count) | \(metrics.positives) | \(cells.joined(separator: " | ")) |\n"
       }
     }
     page += "\n| hazard | flagged unsafe rows | named |\n|---|---:|---:|\n"

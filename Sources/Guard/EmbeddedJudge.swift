@@ -81,7 +81,7 @@ public struct EmbeddedJudge: Judge {
       for text in texts where !text.isEmpty {
         work.inputs.append(ClassifierInput(text: text, context: contextText, isResponse: isResponse))
       }
-      for part in parts where EmbeddedModel.unevaluatedScript(in: part.text) != nil {
+      for part in parts where !EvaluatedLanguage.covers(part.text) {
         work.skipped.append(.skipped(.language, [part.path]))
       }
     }

@@ -69,7 +69,8 @@ struct PolicyDecoder {
       draft.read(own)
       own.finish()
     }
-    if draft.onError < .review {
+    let strongest = draft.rules.categories.map { $0.enabled ? $0.action : .allow }.max() ?? .allow
+    if draft.onError < .review, draft.onError < strongest {
       warn(mapping, "\(key): on_error is \"\(draft.onError.rawValue)\", so a judge that fails lets text through")
     }
     return draft.rules

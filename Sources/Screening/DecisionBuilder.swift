@@ -146,6 +146,9 @@ public struct DecisionBuilder: Sendable {
     let verdict: Decision.Verdict = foundUnsafe ? .unsafe : unjudged.isEmpty && failures.isEmpty ? .safe : .notJudged
     let total = scope.reduce(0) { $0 + $1.characters }
     let missing = scope.filter { unjudged[$0.path] != nil }
+    let judged = total - missing.reduce(0) { $0 + $1.characters }
+    // Scores of text that nobody can judge would look like a judgement.
+    let hasScores = verdict != .notJudged || judged > 0
     return Decision(
       verdict: verdict,
       action: action == .mask && masksWithoutSpan ? .block : action,
@@ -153,14 +156,14 @@ public struct DecisionBuilder: Sendable {
       violations: violations.values.sorted { $0.category < $1.category },
       ignored: ignored.subtracting(violations.keys).sorted(),
       unmapped: unmapped.sorted(),
-      categoryScores: categoryScores,
-      signals: signals,
+      categoryScores: hasScores ? categoryScores : [:],
+      signals: hasScores ? signals : [:],
       findings: sortedFindings(),
       unjudged: missing.compactMap { part in
         unjudged[part.path].map { Decision.Unjudged(path: part.path, reason: $0, characters: part.characters) }
       },
       charactersTotal: total,
-      charactersJudged: total - missing.reduce(0) { $0 + $1.characters },
+      charactersJudged: judged,
       failures: failures)
   }
 

@@ -1,0 +1,101 @@
+/// Whether the embedded model was measured on the language of a text.
+///
+/// Latin letters count where the words are English, and Han letters count; of nothing else do the training and
+/// development sets hold enough to measure on. French, say, is read in the same letters and hardly ever flagged
+/// (docs/quality.md), so taking the letters for the language would call it safe.
+public enum EvaluatedLanguage {
+  /// False where more than three tenths of the letters belong to another script, or the common words to a language
+  /// other than English.
+  public static func covers(_ text: String) -> Bool {
+    var text = text
+    return text.withUTF8 { bytes in
+      // Everything below U+0250 is Latin: for the usual text one scan settles the script.
+      if bytes.contains(where: { $0 >= 0xC9 }), isForeignScript(String(decoding: bytes, as: UTF8.self)) { return false }
+      return !isForeignLatin(bytes)
+    }
+  }
+
+  // MARK: Script
+
+  private static func isForeignScript(_ text: String) -> Bool {
+    var (letters, foreign) = (0, 0)
+    for scalar in text.unicodeScalars where scalar.properties.isAlphabetic {
+      letters += 1
+      if !isMeasured(scalar.value) { foreign += 1 }
+    }
+    return foreign * 10 > letters * 3
+  }
+
+  /// Latin and Han, with their extensions; letters that only look Latin (modifiers, mathematical ones) are not.
+  private static func isMeasured(_ scalar: UInt32) -> Bool {
+    switch scalar {
+    case 0..<0x0250, 0x1E00...0x1EFF, 0x2C60...0x2C7F, 0xA720...0xA7FF, 0xFF21...0xFF5A: true
+    case 0x3400...0x9FFF, 0xF900...0xFAFF, 0x20000...0x3FFFF, 0x3005...0x3007: true
+    default: false
+    }
+  }
+
+  // MARK: Common words
+
+  private static func isForeignLatin(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+    var (english, foreign) = (0, 0)
+    var word = wordSeed
+    var length = 0
+    func end() {
+      if length > 0 {
+        if foreignWords.contains(word) { foreign += 1 } else if englishWords.contains(word) { english += 1 }
+      }
+      word = wordSeed
+      length = 0
+    }
+    for byte in bytes {
+      let lower = byte &- 0x41 < 26 ? byte | 0x20 : byte
+      if lower &- 0x61 < 26 || byte >= 0x80 {
+        word = (word ^ UInt64(lower)) &* 0x0000_0100_0000_01B3
+        length += 1
+      } else {
+        end()
+      }
+    }
+    end()
+    // Two words, because one may be a name or a loan.
+    return foreign >= 2 && foreign > english
+  }
+
+  private static let wordSeed: UInt64 = 0xCBF2_9CE4_8422_2325
+
+  /// FNV-1a over the lower-case bytes of each word. Only ASCII is folded: a capital Ü is rare and then just not counted.
+  private static func hashes(_ words: String) -> Set<UInt64> {
+    Set(
+      words.split(separator: " ").map { word in
+        word.utf8.reduce(wordSeed) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 }
+      })
+  }
+
+  private static let englishWords = hashes(
+    """
+    the of and to in is it that this for you your with are be was were have has had not can could would should will \
+    what which who how why when where if or but from by as at on we they he she his her my our their there then than \
+    do does did i am an a me please
+    """)
+
+  /// The commonest words of other languages in Latin letters that are no English words. French, Spanish, Portuguese,
+  /// Italian, German, Dutch, Scandinavian, Polish, Turkish, Indonesian, Javanese, Vietnamese, Swahili.
+  private static let foreignWords = hashes(
+    """
+    le les des est une du et je vous nous ils elle pas que qui dans sur avec pour mon ton mes ses comment quel quelle \
+    quels quelles sont ce cette ces aux être faire fait puis peut peux dois sans mais ou où votre vos leur tu ta te moi \
+    el los las una unos de del y en por con para cómo como puedo puede es soy mi su sus al se más qué cuál sin pero muy \
+    os uma da das dos em com não posso é são meu minha sua seu mais isso você \
+    il lo gli di che per è sono mio mia della nel alla questo posso dei quali perché \
+    der das und ist nicht ich ein eine einen einem einer zu mit von wie auf für dem sie wir sind werden ohne mein meine \
+    mich mir bei auch oder nach über wenn aber \
+    het een van ik hoe niet voor zijn wat naar mijn \
+    och att det som på är jag hur inte för og ikke til med hvordan jeg \
+    jak się nie jest że dla ale czy \
+    bir ve nasıl bu için \
+    yang dan untuk dengan saya bagaimana cara tidak adalah ini itu dari orang kanggo sing lan carane piye wong ing \
+    làm thế nào để tôi một của và có không cho người cách những là trong được \
+    ya kwa ni wa jinsi gani katika na mtu
+    """)
+}
