@@ -45,7 +45,8 @@ public struct QualityReport: Sendable {
           metrics.recall(at: 0.5), metrics.falsePositiveRate(at: 0.5), metrics.f1(at: 0.5), metrics.averagePrecision,
           metrics.areaUnderROC,
         ].map(Self.cell)
-        page += "| \(set) | \(head) | \(notJudged[set] ?? 0) | \(metrics.count) | \(metrics.positives) | \(cells.joined(separator: " | ")) |\n"
+        page +=
+          "| \(set) | \(head) | \(notJudged[set] ?? 0) | \(metrics.count) | \(metrics.positives) | \(cells.joined(separator: " | ")) |\n"
       }
     }
     page += "\n| hazard | flagged unsafe rows | named |\n|---|---:|---:|\n"

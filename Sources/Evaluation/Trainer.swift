@@ -25,7 +25,8 @@ public struct Trainer {
     /// they count less; the few that people labelled both ways count more.
     public var setWeights: [String: Double] = [
       "aegis1_train_sample": 1_600, "ailuminate_demo_en": 1_200, "catqa_en": 1_000, "catqa_vi": 400, "catqa_zh": 400,
-      "cyberseceval_code_prompts": 6_000, "cysecbench": 300, "diasafety": 3_000, "diselect": 500, "gptfuzz_templates": 100, "hatemojibuild": 1_500,
+      "cyberseceval_code_prompts": 6_000, "cysecbench": 300, "diasafety": 3_000, "diselect": 500,
+      "gptfuzz_templates": 100, "hatemojibuild": 1_500,
       "redcode_exec": 600, "sap200": 400, "salad_small": 1_200, "wildguardtrain_sample": 9_000,
     ]
     /// The share of held-out benign text that the unsafe score may flag at 0.5; sets averaged.

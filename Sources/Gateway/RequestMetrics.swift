@@ -6,7 +6,9 @@ struct RequestMetrics: Sendable {
   private let counters: [String: [Int: Counter]]
   private let latency: [String: Histogram]
 
-  private static let statuses = [0, 200, 400, 404, 405, 408, 411, 413, 414, 415, 417, 422, 429, 431, 500, 501, 503, 505]
+  private static let statuses = [
+    0, 200, 400, 404, 405, 408, 411, 413, 414, 415, 417, 422, 429, 431, 500, 501, 503, 505,
+  ]
 
   init(routes: [String], registry: MetricRegistry) {
     var counters: [String: [Int: Counter]] = [:]

@@ -117,7 +117,9 @@ public final class SafetyGuard: Sendable {
 
   private func unscored(by judge: any Judge, _ request: JudgeRequest) -> [Int] {
     let rules = request.direction == .input ? request.policy.input : request.policy.output
-    return judge.unscoredCategories(of: request.policy, direction: request.direction).filter { rules.categories[$0].enabled }
+    return judge.unscoredCategories(of: request.policy, direction: request.direction).filter {
+      rules.categories[$0].enabled
+    }
   }
 
   /// Who is asked in place of a judge that failed, while there is time.

@@ -12,7 +12,8 @@ final class Listener: ReadinessHandler, @unchecked Sendable {
   private var isStopped = false
 
   init(address: ListenAddress, server: Server, loop: EventLoop) throws(SystemError) {
-    let descriptor = socket(address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+    let descriptor = socket(
+      address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
     guard descriptor >= 0 else { throw .current("socket") }
     do {
       try Self.bind(descriptor, to: address)

@@ -187,7 +187,9 @@ struct HeadReader {
       throw .malformedHeader
     }
     position += 2
-    while let first = value.first, bytes[first] == 0x20 || bytes[first] == 0x09 { value = (first + 1)..<value.upperBound }
+    while let first = value.first, bytes[first] == 0x20 || bytes[first] == 0x09 {
+      value = (first + 1)..<value.upperBound
+    }
     while let last = value.last, bytes[last] == 0x20 || bytes[last] == 0x09 { value = value.lowerBound..<last }
     return HTTPHeaders.Field(name: name, value: value)
   }

@@ -79,7 +79,9 @@ struct Assembly {
       case .embedded: return EmbeddedJudge(name: judge.name, model: model, policies: policies, lane: lane)
       case .model(let reference, let backends, let mode):
         guard let profile = policies.profiles[reference.name] else { return nil }
-        let clients = backends.compactMap { configuration.backends[$0] }.map { BackendClient(backend: $0, group: group) }
+        let clients = backends.compactMap { configuration.backends[$0] }.map {
+          BackendClient(backend: $0, group: group)
+        }
         return ModelJudge(name: judge.name, profile: profile, clients: clients, mode: mode, policies: policies)
       }
     }
@@ -102,7 +104,8 @@ struct Assembly {
         .filter { policy.input.categories[$0].enabled }.map { policy.taxonomy.categories[$0].code }
       if !unscored.isEmpty {
         warnings.append(
-          "policy \(policy.name): the judge \(judge.description.name) does not know \(unscored.joined(separator: ", "))")
+          "policy \(policy.name): the judge \(judge.description.name) does not know \(unscored.joined(separator: ", "))"
+        )
       }
     }
     return warnings

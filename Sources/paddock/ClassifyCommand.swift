@@ -41,7 +41,9 @@ struct ClassifyCommand: AsyncParsableCommand {
   var lenient = false
 
   func validate() throws {
-    if text != nil, jsonl || file != "-" { throw ValidationError("--text stands alone: leave out --jsonl and the file") }
+    if text != nil, jsonl || file != "-" {
+      throw ValidationError("--text stands alone: leave out --jsonl and the file")
+    }
   }
 
   func run() async throws {

@@ -49,7 +49,9 @@ struct PolicyCommand: ParsableCommand {
       do {
         let set = try PolicySet.load(directory: folder)
         for warning in set.warnings { Console.note("warning: \(warning)") }
-        print("\(set.policies.count) policies, \(set.taxonomies.count) taxonomies, \(set.profiles.count) profiles: no problem")
+        print(
+          "\(set.policies.count) policies, \(set.taxonomies.count) taxonomies, \(set.profiles.count) profiles: no problem"
+        )
       } catch {
         Console.note(error.description)
         Console.note("\(error.problems.count) problem\(error.problems.count == 1 ? "" : "s")")

@@ -24,7 +24,8 @@ enum PolicyText {
     for (category, rule) in zip(policy.taxonomy.categories, rules.categories) {
       let name = category.name + String(repeating: " ", count: width - category.name.count)
       let code = category.code + String(repeating: " ", count: max(0, 6 - category.code.count))
-      lines.append("  \(code)\(name)  " + (rule.enabled ? "\(rule.action.rawValue) from \(rule.threshold)" : "excluded"))
+      lines.append(
+        "  \(code)\(name)  " + (rule.enabled ? "\(rule.action.rawValue) from \(rule.threshold)" : "excluded"))
     }
     lines.append("  without a category: \(rules.uncategorised.rawValue) from \(rules.threshold)")
     lines.append("  when a judge fails: \(rules.onError.rawValue)")

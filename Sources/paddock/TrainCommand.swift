@@ -50,7 +50,8 @@ struct TrainCommand: ParsableCommand {
     var trained: EmbeddedModel?
     if let output { trained = try train(to: output) }
     guard !evaluate.isEmpty else { return }
-    let model = try trained ?? model.map { try EmbeddedModel(bytes: [UInt8](Data(contentsOf: URL(filePath: $0)))) }
+    let model =
+      try trained ?? model.map { try EmbeddedModel(bytes: [UInt8](Data(contentsOf: URL(filePath: $0)))) }
       ?? EmbeddedModel.builtin()
     var report = QualityReport()
     try DatasetReader.forEachRow(of: evaluate) { report.add($0, model: model) }

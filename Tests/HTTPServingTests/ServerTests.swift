@@ -41,7 +41,9 @@ private struct Fixture {
   let server: Server
   let address: ListenAddress
 
-  init(bodyLimit: Int = 1_000_000, at address: String = "127.0.0.1:0", _ change: (inout ServerLimits) -> Void = { _ in })
+  init(
+    bodyLimit: Int = 1_000_000, at address: String = "127.0.0.1:0", _ change: (inout ServerLimits) -> Void = { _ in }
+  )
     async throws
   {
     var limits = ServerLimits()
@@ -141,7 +143,8 @@ private func brief(_ answer: String) -> String {
     let client = RawClient(fixture.address)
     client.write("POST /no HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nGETGET /b HTTP/1.1\r\nHost: x\r\n\r\n")
     #expect(client.read(until: "GET /b ").contains("404"))
-    client.write("POST /no HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + String(repeating: "x", count: 900_000))
+    client.write(
+      "POST /no HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + String(repeating: "x", count: 900_000))
     let answer = client.read()
     #expect(answer.contains("404") && answer.contains("Connection: close"))
     await fixture.end()
@@ -152,7 +155,8 @@ private func brief(_ answer: String) -> String {
     let fixture = try await Fixture(bodyLimit: 10)
     for framing in ["Content-Length: 100000", "Transfer-Encoding: chunked"] {
       let client = RawClient(fixture.address)
-      client.write("POST /a HTTP/1.1\r\nHost: x\r\n\(framing)\r\n\r\n186A0\r\n" + String(repeating: "x", count: 100_000))
+      client.write(
+        "POST /a HTTP/1.1\r\nHost: x\r\n\(framing)\r\n\r\n186A0\r\n" + String(repeating: "x", count: 100_000))
       #expect(brief(client.read()).hasPrefix("413"))
     }
     await fixture.end()
@@ -264,7 +268,9 @@ private func brief(_ answer: String) -> String {
 
   @Test(
     "What is no address is refused",
-    arguments: ["", "8080", "127.0.0.1", "127.0.0.1:65536", "::1:80", "[127.0.0.1]:1", "example.org:80", "unix:", "1.2.3:4"])
+    arguments: [
+      "", "8080", "127.0.0.1", "127.0.0.1:65536", "::1:80", "[127.0.0.1]:1", "example.org:80", "unix:", "1.2.3:4",
+    ])
   func refuses(text: String) { #expect(ListenAddress(text) == nil) }
 
   @Test("Only loopback and Unix sockets are private to the machine")

@@ -91,7 +91,8 @@ private func problems(_ policy: String) -> [(line: Int, column: Int, message: St
     #expect(problems("name: own\nname: own").first?.message.contains("same key twice") == true)
     #expect(problems("- a").first?.message.contains("mapping") == true)
     let unknown = problems("name: own\nversion: 1\ntaxonomy: lama-guard-3")
-    #expect(unknown.map(\.message) == ["taxonomy: no taxonomy \"lama-guard-3\" is loaded; did you mean \"llama-guard-3\"?"])
+    #expect(
+      unknown.map(\.message) == ["taxonomy: no taxonomy \"lama-guard-3\" is loaded; did you mean \"llama-guard-3\"?"])
   }
 
   @Test("Directions inherit what they do not say")
