@@ -84,16 +84,20 @@ public struct JSONObject: Sendable, Equatable, Sequence {
 
   init(unique members: [Member]) { self.members = members }
 
-  /// The value of a key. Objects here are small, so a scan beats a table.
+  /// The value of a key, which is compared by its bytes. Objects here are small, so a scan beats a table.
   public subscript(key: String) -> JSON? {
-    get { members.first { $0.key == key }?.value }
+    get { index(of: key).map { members[$0].value } }
     set {
-      if let index = members.firstIndex(where: { $0.key == key }) {
+      if let index = index(of: key) {
         if let newValue { members[index].value = newValue } else { members.remove(at: index) }
       } else if let newValue {
         members.append(Member(key: key, value: newValue))
       }
     }
+  }
+
+  private func index(of key: String) -> Int? {
+    members.firstIndex { $0.key.utf8.elementsEqual(key.utf8) }
   }
 
   /// Iterates over the members in order.

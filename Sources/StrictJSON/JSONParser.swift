@@ -91,7 +91,7 @@ struct JSONParser {
     guard depth <= maximumDepth else { throw JSONError(.tooDeep, at: position) }
     position += 1
     var members: [JSONObject.Member] = []
-    var seen: Set<String> = []
+    var seen: Set<[UInt8]> = []
     skipWhitespace()
     if try take(UInt8(ascii: "}")) { return JSONObject(unique: members) }
     while true {
@@ -112,11 +112,12 @@ struct JSONParser {
     }
   }
 
-  /// A scan while the object is small; a set from there on, so that a hostile object stays linear.
-  private static func isRepeated(_ key: String, _ members: [JSONObject.Member], _ seen: inout Set<String>) -> Bool {
+  /// A scan while the object is small; a set from there on, so that a hostile object stays linear. Keys are compared by
+  /// their bytes: Swift calls strings equal that Unicode calls equivalent, and another reader would see two keys.
+  private static func isRepeated(_ key: String, _ members: [JSONObject.Member], _ seen: inout Set<[UInt8]>) -> Bool {
     if members.count < 16 { return members.contains { $0.key.utf8.elementsEqual(key.utf8) } }
-    if seen.isEmpty { seen = Set(members.map(\.key)) }
-    return !seen.insert(key).inserted
+    if seen.isEmpty { seen = Set(members.map { Array($0.key.utf8) }) }
+    return !seen.insert(Array(key.utf8)).inserted
   }
 
   /// Steps over `byte` if it comes next; an end of text here is an error of its own.
