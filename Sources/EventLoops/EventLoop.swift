@@ -5,9 +5,12 @@ import Glibc
 /// One serial Dispatch queue, woken by one source over an epoll set; everything bound to it runs there and nowhere else.
 ///
 /// The source watches the epoll descriptor, so a wake-up drains all ready descriptors in batches: one Dispatch event
-/// for many sockets. That reaches nginx's rate; a source per socket reaches 0.6 of it. The loop is also a serial
-/// executor: an actor that names it runs on it, and work that such an actor starts costs no hop.
-public final class EventLoop: SerialExecutor, @unchecked Sendable {
+/// for many sockets. That reaches nginx's rate; a source per socket reaches 0.6 of it.
+///
+/// The loop is also an executor, in both of Swift's senses. An actor that names it runs on it. A task that prefers it
+/// stays on it: without that preference a continuation that is resumed goes through the shared thread pool before the
+/// actor gets its turn, which costs two hops and stalls while the pool is busy.
+public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
   /// A number that tells loops of one group apart, from 0.
   public let index: Int
   /// The queue that all of the loop's work runs on.
@@ -70,8 +73,12 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
     if isCurrent {
       pending.append(job)
     } else {
-      queue.async { self.enter { job.runSynchronously(on: self.asUnownedSerialExecutor()) } }
+      queue.async { self.enter { self.run(job) } }
     }
+  }
+
+  private func run(_ job: UnownedJob) {
+    job.runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
   }
 
   /// Lets `assumeIsolated` hold on this loop's queue.
@@ -190,7 +197,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
     guard !pending.isEmpty else { return }
     var batch: [UnownedJob] = []
     swap(&batch, &pending)
-    for job in batch { job.runSynchronously(on: asUnownedSerialExecutor()) }
+    for job in batch { run(job) }
     // Hand the storage back, so that a steady state allocates nothing.
     if pending.isEmpty {
       batch.removeAll(keepingCapacity: true)

@@ -53,10 +53,12 @@ actor Connection: ReadinessHandler {
       return server.closed()
     }
     ConnectionSet.of(loop).insert(self)
-    task = Task {
-      await self.serve()
-      self.end()
-    }
+    task = Task(executorPreference: loop) { await self.run() }
+  }
+
+  private func run() async {
+    await serve()
+    end()
   }
 
   private func end() {

@@ -1,4 +1,6 @@
+import Dispatch
 import EventLoops
+import Foundation
 import Glibc
 import HTTPWire
 import Synchronization
@@ -223,6 +225,29 @@ private func brief(_ answer: String) -> String {
     late.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     #expect(late.read() == "")
   }
+
+  @Test("Requests are answered though every thread of the shared pool is busy: a loop needs no other thread")
+  func busyPool() async throws {
+    let fixture = try await Fixture()
+    let release = DispatchSemaphore(value: 0)
+    let blockers = ProcessInfo.processInfo.activeProcessorCount * 4
+    let tasks = (0..<blockers).map { _ in Task.detached { Self.block(release) } }
+    // From here on nothing is awaited: this thread is the only one of the pool that is not blocked.
+    let client = RawClient(fixture.address)
+    for content in ["a", "bc"] {
+      // The connection waits for the request, and then for its body.
+      usleep(50_000)
+      client.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: \(content.utf8.count)\r\n\r\n")
+      usleep(50_000)
+      client.write(content)
+      #expect(client.read(until: "POST / \(content)").hasPrefix("HTTP/1.1 200"))
+    }
+    for _ in 0..<blockers { release.signal() }
+    for task in tasks { await task.value }
+    await fixture.end()
+  }
+
+  private static func block(_ semaphore: DispatchSemaphore) { semaphore.wait() }
 
   @Test("Connections over the limit wait and are served when others end")
   func connectionLimit() async throws {

@@ -1,0 +1,106 @@
+"""A model server for tests: it does what it is told, however wrong, and keeps what it was asked."""
+
+import json
+import socket
+import threading
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def http(body, status="200 OK", length=None, content_type="application/json"):
+    body = body.encode() if isinstance(body, str) else body
+    length = len(body) if length is None else length
+    return (f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\n"
+            f"Content-Length: {length}\r\n\r\n").encode() + body
+
+
+def completion(text, top=None):
+    """An answer of …/completions; `top` are the log probabilities at its first token."""
+    logprobs = None
+    if top is not None:
+        logprobs = {"tokens": [text], "token_logprobs": [max(top.values())], "top_logprobs": [top], "text_offset": [0]}
+    return http(json.dumps({"choices": [{"index": 0, "text": text, "logprobs": logprobs, "finish_reason": "stop"}]}))
+
+
+def chat(text, top=None):
+    """An answer of …/chat/completions."""
+    logprobs = None
+    if top is not None:
+        tokens = [{"token": token, "logprob": value, "bytes": None} for token, value in top.items()]
+        logprobs = {"content": [{**tokens[0], "top_logprobs": tokens}]}
+    message = {"role": "assistant", "content": text}
+    return http(json.dumps({"choices": [{"index": 0, "message": message, "logprobs": logprobs}]}))
+
+
+class FaultServer:
+    """Set `answer` to bytes (sent, then closed if `close`), to None (nothing is ever sent) or to a callable."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self.listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/v1"
+        self.answer = completion("safe")
+        self.close = False
+        self.connections = 0
+        self.requests = []
+        self.open = []
+
+    def __enter__(self):
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        for connection in [self.listener, *self.open]:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            connection.close()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self.open.append(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        try:
+            while self._exchange(connection):
+                pass
+        except OSError:
+            pass
+        finally:
+            connection.close()
+
+    def _exchange(self, connection):
+        received = b""
+        while b"\r\n\r\n" not in received:
+            more = connection.recv(65536)
+            if not more:
+                return False
+            received += more
+        head, _, body = received.partition(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[1:])}
+        while len(body) < int(headers.get("content-length", 0)):
+            body += connection.recv(65536)
+        path = lines[0].split()[1]
+        if path == "/v1/models":
+            connection.sendall(http('{"data":[]}'))
+            return True
+        request = {"path": path, "headers": headers, "body": json.loads(body)}
+        self.requests.append(request)
+        answer = self.answer(request) if callable(self.answer) else self.answer
+        if answer is None:
+            connection.recv(1)
+            return False
+        connection.sendall(answer)
+        return not self.close

@@ -1,0 +1,131 @@
+"""The real binary and the real curl, as tests use them."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("PADDOCK_BIN") or str(ROOT / ".build/release/paddock")
+CONTRACT = json.loads((ROOT / "docs/openapi.json").read_text())
+
+
+class Paddock:
+    """`paddock serve` on a free port; standard error is kept to be read by tests."""
+
+    def __init__(self, config="", folder=None, arguments=(), environment=None):
+        self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="paddock-"))
+        file = self.folder / "config.yaml"
+        file.write_text(config)
+        self.log = self.folder / "stderr.log"
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [BINARY, "serve", "--config", file, "--listen", "127.0.0.1:0", *arguments],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+                env={**os.environ, **(environment or {})})
+        self.ready_line = self.process.stdout.readline().decode()
+        found = re.search(r"ready at (127\.0\.0\.1:\d+)", self.ready_line)
+        if not found:
+            self.process.wait(10)
+            raise AssertionError("paddock did not start: " + self.log.read_text())
+        self.address = found.group(1)
+        self.port = int(self.address.split(":")[1])
+        self.url = "http://" + self.address
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait(self, seconds=40):
+        return self.process.wait(seconds)
+
+    def stop(self):
+        """Ends the process gently; returns its exit status."""
+        if self.process.poll() is None:
+            self.terminate()
+        try:
+            return self.wait()
+        finally:
+            self.process.kill()
+            self.process.stdout.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def log_lines(self):
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    # Calls
+
+    def post(self, path, body, *arguments):
+        data = body if isinstance(body, (bytes, str)) else json.dumps(body)
+        return curl(
+            self.url + path, "-H", "content-type: application/json", "--data-binary", "@-", *arguments, stdin=data)
+
+    def get(self, path, *arguments):
+        return curl(self.url + path, *arguments)
+
+    def classify(self, messages, **fields):
+        """The verdict on messages, or on one text of a user."""
+        if isinstance(messages, str):
+            messages = [{"role": "user", "content": messages}]
+        answer = self.post("/v1/classify", {"messages": messages, **fields})
+        assert answer.status == 200, answer.body
+        check(answer.json, "Verdict")
+        return answer.json
+
+    def metric(self, line):
+        """The value of one line of /metrics, 0 where it is not there."""
+        for found in self.get("/metrics").body.decode().splitlines():
+            if found.startswith(line + " "):
+                return float(found.rsplit(" ", 1)[1])
+        return 0.0
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def error(self):
+        check(self.json, "Error")
+        return self.json["error"]
+
+
+def curl(url, *arguments, stdin=None):
+    """Runs curl; what it does not say by its exit status is in the answer."""
+    if isinstance(stdin, str):
+        stdin = stdin.encode()
+    with tempfile.NamedTemporaryFile() as headers:
+        done = subprocess.run(
+            ["curl", "-sS", "--max-time", "60", "-D", headers.name, *arguments, url],
+            input=stdin, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        heads = pathlib.Path(headers.name).read_bytes().decode("latin-1").split("\r\n\r\n")
+    lines = [head for head in heads if head][-1].split("\r\n")
+    fields = dict(line.split(": ", 1) for line in lines[1:] if ": " in line)
+    return Answer(int(lines[0].split()[1]), {k.lower(): v for k, v in fields.items()}, done.stdout)
+
+
+def check(value, schema):
+    """Checks a value against a schema of the contract that the server ships."""
+    import jsonschema
+
+    jsonschema.Draft202012Validator(
+        {"$ref": "#/components/schemas/" + schema, "components": CONTRACT["components"]}).validate(value)
+
+
+def paddock(*arguments, stdin="", folder=None):
+    """Runs a command of the binary to its end."""
+    return subprocess.run(
+        [BINARY, *map(str, arguments)], input=stdin.encode() if isinstance(stdin, str) else stdin,
+        capture_output=True, cwd=folder, timeout=120, check=False)
