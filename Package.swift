@@ -60,18 +60,19 @@ let package = Package(
     room("Screening", ["Conversations", "Policies"]),
 
     // base
-    room("EventLoops", ["CLinux", .product(name: "HeapModule", package: "swift-collections")]),
-    room("Telemetry", ["StrictJSON", .product(name: "Logging", package: "swift-log")]),
+    room("Locking", []),
+    room("EventLoops", ["CLinux", "Locking", .product(name: "HeapModule", package: "swift-collections")]),
+    room("Telemetry", ["StrictJSON", "Locking", .product(name: "Logging", package: "swift-log")]),
 
     // I/O
-    room("HTTPServing", ["EventLoops", "HTTPWire", "CLinux", "CZlib"]),
+    room("HTTPServing", ["EventLoops", "HTTPWire", "Locking", "CLinux", "CZlib"]),
     room("ModelBackends", ["EventLoops", "CCurl", "StrictJSON", "Policies"]),
 
     // core
     room("Guard", ["Screening", "Classifier", "ModelBackends", "EventLoops", "Telemetry"]),
 
     // product
-    room("Gateway", ["Guard", "HTTPServing", "Telemetry", "StrictJSON", "CBuiltins"]),
+    room("Gateway", ["Guard", "HTTPServing", "Telemetry", "Locking", "StrictJSON", "CBuiltins"]),
     room("Evaluation", ["Classifier", "Conversations", "StrictJSON", "CZlib"]),
 
     .executableTarget(
@@ -91,9 +92,9 @@ let package = Package(
     tests("Policies", ["Conversations", "StrictJSON", "Documents"]),
     tests("Classifier"),
     tests("Screening"),
-    tests("EventLoops", ["CLinux"]),
+    tests("EventLoops", ["CLinux", "Locking"]),
     tests("Telemetry"),
-    tests("HTTPServing", ["EventLoops", "HTTPWire", "CLinux"]),
+    tests("HTTPServing", ["EventLoops", "HTTPWire", "Locking", "CLinux"]),
     tests("ModelBackends"),
     tests("Guard"),
     tests("Gateway"),

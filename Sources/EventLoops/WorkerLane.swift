@@ -1,5 +1,6 @@
 import Dispatch
 import HeapModule
+import Locking
 import Synchronization
 
 /// Why work was not done.
@@ -50,7 +51,7 @@ public final class WorkerLane: Sendable {
   private let threads: Int
   private let capacity: Int
   private let queue = DispatchQueue(label: "paddock.lane", qos: .userInitiated, attributes: .concurrent)
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   /// A lane of `threads` threads where at most `capacity` pieces of work wait.
   public init(threads: Int, capacity: Int) {
@@ -68,7 +69,7 @@ public final class WorkerLane: Sendable {
   public func run<Value: Sendable>(
     estimatedCost: Duration, _ work: @escaping @Sendable () -> Value
   ) async throws(LaneError) -> Value {
-    let slot = Mutex<Job?>(nil)
+    let slot = Locked<Job?>(nil)
     let result: Result<Value, LaneError> = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let job = Job(

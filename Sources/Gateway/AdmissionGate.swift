@@ -1,3 +1,4 @@
+import Locking
 import Synchronization
 
 /// Bounds how many requests are judged at once and how many may wait for that; everybody else is told to come back.
@@ -19,7 +20,7 @@ final class AdmissionGate: Sendable {
   private let queueLimit: Int
   private let admitted = Atomic<Int>(0)
   private let waiting = Atomic<Int>(0)
-  private let queue = Mutex(Queue())
+  private let queue = Locked(Queue())
 
   /// A gate that lets `limit` requests in and `queueLimit` more wait.
   init(limit: Int, queueLimit: Int) {
@@ -60,7 +61,7 @@ final class AdmissionGate: Sendable {
   }
 
   private func wait() async -> Bool {
-    let ticket = Mutex<Int?>(nil)
+    let ticket = Locked<Int?>(nil)
     return await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let number = queue.withLock { queue -> Int? in

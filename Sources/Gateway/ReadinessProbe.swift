@@ -1,5 +1,5 @@
 import Guard
-import Synchronization
+import Locking
 
 /// Whether requests can be served well: the answer of `GET /readyz`, checked anew at most once a second.
 public final class ReadinessProbe: Sendable {
@@ -12,7 +12,7 @@ public final class ReadinessProbe: Sendable {
   private let judges: [String: any Judge]
   private let required: Set<String>
   private let canary: String?
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   /// How long an answer is good for: a load balancer that asks often must not become load on the model servers.
   private static let lifetime = Duration.seconds(1)

@@ -2,6 +2,7 @@ import CLinux
 import EventLoops
 import Glibc
 import HTTPWire
+import Locking
 import Synchronization
 
 /// An HTTP/1.1 server: listeners, their connections, and a drain that loses nothing.
@@ -9,11 +10,11 @@ public final class Server: Sendable {
   let application: any Application
   let limits: ServerLimits
   let group: EventLoopGroup
-  private let listeners = Mutex<[Listener]>([])
+  private let listeners = Locked<[Listener]>([])
   private let open = Atomic<Int>(0)
   private let draining = Atomic<Bool>(false)
   /// Resumed when the last connection ends while the server drains.
-  private let drained = Mutex<CheckedContinuation<Void, Never>?>(nil)
+  private let drained = Locked<CheckedContinuation<Void, Never>?>(nil)
 
   /// A server that listens nowhere yet.
   public init(application: any Application, group: EventLoopGroup, limits: ServerLimits = ServerLimits()) {

@@ -1,3 +1,4 @@
+import Locking
 import StrictJSON
 import Synchronization
 
@@ -67,7 +68,7 @@ public final class MetricRegistry: Sendable {
     var families: [String: Family] = [:]
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   /// An empty registry.
   public init() {}

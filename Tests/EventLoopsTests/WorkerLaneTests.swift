@@ -1,4 +1,5 @@
 import EventLoops
+import Locking
 import Synchronization
 import Testing
 
@@ -15,7 +16,7 @@ import Testing
   }
 
   private final class Log: Sendable {
-    let entries = Mutex<[Int]>([])
+    let entries = Locked<[Int]>([])
     func add(_ entry: Int) { entries.withLock { $0.append(entry) } }
   }
 

@@ -8,7 +8,7 @@ final class RawClient {
 
   init(_ address: ListenAddress) {
     descriptor = socket(address.family, Int32(SOCK_STREAM.rawValue), 0)
-    var timeout = timeval(tv_sec: 5, tv_usec: 0)
+    var timeout = timeval(tv_sec: 20, tv_usec: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
     _ = address.withSockaddr { connect(descriptor, $0, $1) }
   }
@@ -28,7 +28,7 @@ final class RawClient {
 
   func endWriting() { shutdown(descriptor, Int32(SHUT_WR)) }
 
-  /// Reads until `count` bytes came, or the end; nil bytes more within five seconds end it too.
+  /// Reads until `count` bytes came, or the end; nil bytes more within twenty seconds end it too.
   func read(_ count: Int = .max, until end: String? = nil) -> String {
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65_536)

@@ -3,6 +3,7 @@ import EventLoops
 import Foundation
 import Glibc
 import HTTPWire
+import Locking
 import Synchronization
 import Testing
 
@@ -10,7 +11,7 @@ import Testing
 
 /// Answers with what came in; `/slow` waits until it is cancelled or 5 s are over, `/no` refuses before the body.
 private final class Echo: Application, RequestHandler {
-  let records = Mutex<[RequestRecord]>([])
+  let records = Locked<[RequestRecord]>([])
   let cancelled = Atomic<Int>(0)
   let finishes = Atomic<Int>(0)
   let started = Atomic<Int>(0)
