@@ -42,9 +42,22 @@ public final class WorkerLane: Sendable {
       self.drop = drop
     }
 
+    /// Of a job that waits: whether it was cancelled.
     var isCancelled: Bool { isSettled.load(ordering: .acquiring) }
-    func start() { if claim() { work() } }
-    func settle(_ reason: LaneError) { if claim() { drop(reason) } }
+
+    /// False where it was settled already; so too `settle`.
+    func start() -> Bool {
+      guard claim() else { return false }
+      work()
+      return true
+    }
+
+    func settle(_ reason: LaneError) -> Bool {
+      guard claim() else { return false }
+      drop(reason)
+      return true
+    }
+
     private func claim() -> Bool { !isSettled.exchange(true, ordering: .acquiringAndReleasing) }
   }
 
@@ -52,6 +65,9 @@ public final class WorkerLane: Sendable {
   private let capacity: Int
   private let queue = DispatchQueue(label: "paddock.lane", qos: .userInitiated, attributes: .concurrent)
   private let state = Locked(State())
+  /// Jobs that were cancelled and that nobody has met since: they stand in the heap until their turn, or until room is
+  /// needed.
+  private let cancelled = Atomic<Int>(0)
 
   /// A lane of `threads` threads where at most `capacity` pieces of work wait.
   public init(threads: Int, capacity: Int) {
@@ -61,7 +77,7 @@ public final class WorkerLane: Sendable {
   }
 
   /// How many pieces of work wait now.
-  public var waiting: Int { state.withLock { $0.waiting.count } }
+  public var waiting: Int { state.withLock { max(0, $0.waiting.count - cancelled.load(ordering: .relaxed)) } }
 
   /// Does the work on a thread of the lane.
   ///
@@ -77,11 +93,14 @@ public final class WorkerLane: Sendable {
           drop: { continuation.resume(returning: .failure($0)) })
         slot.withLock { $0 = job }
         // Cancelled before the handler could see the job.
-        guard !Task.isCancelled else { return job.settle(.cancelled) }
-        if !submit(job, cost: estimatedCost) { job.settle(.overloaded) }
+        if Task.isCancelled {
+          if !job.settle(.cancelled) { met() }
+        } else if !submit(job, cost: estimatedCost) {
+          if !job.settle(.overloaded) { met() }
+        }
       }
     } onCancel: {
-      slot.withLock { $0 }?.settle(.cancelled)
+      if let job = slot.withLock({ $0 }), job.settle(.cancelled) { cancelled.add(1, ordering: .relaxed) }
     }
     return try result.get()
   }
@@ -93,6 +112,7 @@ public final class WorkerLane: Sendable {
         state.running += 1
         return .thread
       }
+      if state.waiting.count >= capacity, cancelled.load(ordering: .relaxed) > 0 { dropCancelled(&state) }
       guard state.waiting.count < capacity else { return .none }
       state.order += 1
       // Eight times its cost is how long work may be passed over by shorter work that came later.
@@ -107,14 +127,22 @@ public final class WorkerLane: Sendable {
   private func work(on first: Job) {
     var next: Job? = first
     while let job = next {
-      job.start()
+      if !job.start() { met() }
       next = state.withLock { state in
-        while let entry = state.waiting.popMin() {
-          if !entry.job.isCancelled { return entry.job }
+        guard let entry = state.waiting.popMin() else {
+          state.running -= 1
+          return nil
         }
-        state.running -= 1
-        return nil
+        return entry.job
       }
     }
+  }
+
+  private func met(_ count: Int = 1) { cancelled.subtract(count, ordering: .relaxed) }
+
+  private func dropCancelled(_ state: inout State) {
+    let live = state.waiting.unordered.filter { !$0.job.isCancelled }
+    met(state.waiting.count - live.count)
+    state.waiting = Heap(live)
   }
 }
