@@ -137,7 +137,7 @@ public struct ModelJudge: Judge {
   private func observation(
     of answer: ModelAnswer, _ question: Question, _ block: ModelProfile.CategoryBlock
   ) -> Observation {
-    guard let verdict = profile.verdict(of: answer.text, sent: block.codes) else {
+    guard let verdict = profile.verdict(of: answer.text, knowing: block.codes) else {
       return .failed(.unparsableAnswer, question.parts)
     }
     var reading = Reading()
@@ -150,7 +150,7 @@ public struct ModelJudge: Judge {
     case .unsafe(let codes):
       reading.answer = .unsafe
       for code in codes {
-        let categories = block.entries.first { $0.code == code }?.categories ?? []
+        let categories = block.categories(for: code)
         if categories.isEmpty { reading.unmapped.append(code) } else { reading.named += categories }
       }
     }

@@ -1,7 +1,7 @@
 /// What a guard model's answer says.
 public enum ModelVerdict: Sendable, Equatable {
   case safe
-  /// With the codes as they were sent, or as the model wrote them where none matches.
+  /// With the codes as the policy writes them, or as the model wrote them where none matches.
   case unsafe(codes: [String])
 }
 
@@ -11,13 +11,13 @@ extension ModelProfile {
   /// Tolerant of what is seen in the wild: white space around it, CRLF, codes on the same line or with spaces between,
   /// `unsafe` without codes, an end-of-text token as text. A delivered `unsafe` counts whatever follows it; `safe`
   /// counts only alone.
-  public func verdict(of answer: String, sent codes: [String]) -> ModelVerdict? {
+  public func verdict(of answer: String, knowing codes: [String]) -> ModelVerdict? {
     let text = Self.withoutEndTokens(answer)
     if text == scoreTokens.safe { return .safe }
     guard text.hasPrefix(scoreTokens.unsafe) else { return nil }
     let rest = text.dropFirst(scoreTokens.unsafe.count)
     guard rest.isEmpty || rest.first.map({ $0.isWhitespace || $0 == "," || $0 == ":" }) == true else { return nil }
-    return .unsafe(codes: Self.codes(in: rest, sent: codes) ?? [])
+    return .unsafe(codes: Self.codes(in: rest, known: codes) ?? [])
   }
 
   private static let endTokens = ["<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|eot|>", "<|eom|>", "</s>"]
@@ -32,17 +32,17 @@ extension ModelProfile {
   }
 
   /// The codes of a list; nil where anything in it is no code.
-  private static func codes(in text: Substring, sent: [String]) -> [String]? {
+  private static func codes(in text: Substring, known: [String]) -> [String]? {
     var codes: [String] = []
     for word in text.split(whereSeparator: { $0.isWhitespace || $0 == "," || $0 == ":" }) {
-      let known = sent.first { $0.lowercased() == word.lowercased() }
-      guard let code = known ?? (isForeignCode(word) ? String(word) : nil) else { return nil }
+      let code = known.first { $0.lowercased() == word.lowercased() }
+      guard let code = code ?? (isForeignCode(word) ? String(word) : nil) else { return nil }
       if !codes.contains(code) { codes.append(code) }
     }
     return codes
   }
 
-  /// A code outside of the list that was sent, as `S15`; anything longer could be the user's text coming back.
+  /// A code that the policy does not know, as `S15`; anything longer could be the user's text coming back.
   private static func isForeignCode(_ word: Substring) -> Bool {
     let digits = word.drop { $0.isASCII && $0.isLetter }
     return word.count <= 5 && !digits.isEmpty && digits.count < word.count

@@ -80,15 +80,23 @@ public struct ModelProfile: Sendable {
 
     /// The listed categories, in order.
     public var entries: [Entry]
+    /// Categories that the policy excludes: they are not in the prompt, but a model may name them by habit.
+    public var excluded: [Entry] = []
     /// Categories of the policy that no entry stands for.
     public var unreached: [Int]
 
     /// The block as it stands in the prompt.
     public var text: String { entries.map(\.text).joined(separator: "\n") }
-    /// The listed codes, in order.
-    public var codes: [String] { entries.map(\.code) }
+    /// The codes that have a meaning under the policy, listed or not.
+    public var codes: [String] { (entries + excluded).map(\.code) }
+    /// The categories of the policy that a code stands for; none for a code that has no meaning there.
+    public func categories(for code: String) -> [Int] {
+      (entries + excluded).first { $0.code == code }?.categories ?? []
+    }
     /// One block an entry, to ask about each category by itself.
-    public var separated: [CategoryBlock] { entries.map { CategoryBlock(entries: [$0], unreached: unreached) } }
+    public var separated: [CategoryBlock] {
+      entries.map { CategoryBlock(entries: [$0], excluded: excluded, unreached: unreached) }
+    }
   }
 
   /// The profile's own block, read under its own taxonomy.
@@ -103,9 +111,10 @@ public struct ModelProfile: Sendable {
       return nativeBlock(for: policy.taxonomy)
     }
     var block = CategoryBlock(entries: [], unreached: [])
-    for (index, category) in policy.taxonomy.categories.enumerated() where rules.categories[index].enabled {
+    for (index, category) in policy.taxonomy.categories.enumerated() {
       let text = structural.neutralised(line(category, describing: !isBuiltin))
-      block.entries.append(CategoryBlock.Entry(text: text, code: category.code, categories: [index]))
+      let entry = CategoryBlock.Entry(text: text, code: category.code, categories: [index])
+      if rules.categories[index].enabled { block.entries.append(entry) } else { block.excluded.append(entry) }
     }
     return block
   }

@@ -1,15 +1,15 @@
-import json
 import os
 import pathlib
 import subprocess
 import sys
+import time
 import urllib.request
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from fault_server import FaultServer
+from fault_server import FaultServer, free_port
 from harness import Paddock
 
 
@@ -48,35 +48,45 @@ def faults():
         yield server
 
 
-@pytest.fixture(scope="session")
-def llama(tmp_path_factory):
-    """llama.cpp's server with a tiny model of random weights; its base URL."""
-    python = os.environ.get("PADDOCK_LLAMA_PYTHON")
-    assert python, "PADDOCK_LLAMA_PYTHON must name a Python with llama-cpp-python[server] and gguf; ./scripts/test sets it"
-    folder = tmp_path_factory.mktemp("llama")
-    model = folder / "tiny.gguf"
-    subprocess.run([python, pathlib.Path(__file__).parent / "tiny_model.py", model], check=True)
-    from fault_server import free_port
-    port = free_port()
-    with open(folder / "log", "wb") as log:
-        process = subprocess.Popen(
-            [python, "-m", "llama_cpp.server", "--model", model, "--model_alias", "tiny", "--host", "127.0.0.1",
-             "--port", str(port), "--n_ctx", "4096", "--logits_all", "true", "--n_threads", "2"],
-            stdout=log, stderr=subprocess.STDOUT)
-    url = f"http://127.0.0.1:{port}/v1"
-    try:
+class Llama:
+    """llama.cpp's server with a tiny model (tiny_model.py)."""
+
+    def __init__(self, folder, *leaning):
+        python = os.environ.get("PADDOCK_LLAMA_PYTHON")
+        assert python, "PADDOCK_LLAMA_PYTHON must name a Python with llama-cpp-python[server] and gguf; ./scripts/test sets it"
+        model, port = folder / "tiny.gguf", free_port()
+        script = pathlib.Path(__file__).parent / "tiny_model.py"
+        subprocess.run([python, script, model, *map(str, leaning)], check=True)
+        self.url = f"http://127.0.0.1:{port}/v1"
+        with open(folder / "log", "wb") as log:
+            self.process = subprocess.Popen(
+                [python, "-m", "llama_cpp.server", "--model", model, "--model_alias", "tiny", "--host", "127.0.0.1",
+                 "--port", str(port), "--n_ctx", "4096", "--logits_all", "true", "--n_threads", "2"],
+                stdout=log, stderr=subprocess.STDOUT)
         for _ in range(600):
             try:
-                with urllib.request.urlopen(url + "/models", timeout=1) as answer:
-                    json.load(answer)
-                break
+                with urllib.request.urlopen(self.url + "/models", timeout=1):
+                    return
             except OSError:
-                assert process.poll() is None, (folder / "log").read_text()
-                import time
+                assert self.process.poll() is None, (folder / "log").read_text()
                 time.sleep(0.1)
-        else:
-            raise AssertionError("llama.cpp's server did not start")
-        yield url
-    finally:
-        process.terminate()
-        process.wait(20)
+        self.stop()
+        raise AssertionError("llama.cpp's server did not start")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+
+
+def llama_fixture(*leaning):
+    @pytest.fixture(scope="session")
+    def llama(tmp_path_factory):
+        server = Llama(tmp_path_factory.mktemp("llama"), *leaning)
+        yield server.url
+        server.stop()
+    return llama
+
+
+noise = llama_fixture()
+leaning_safe = llama_fixture(1.2, 1.0)
+leaning_unsafe = llama_fixture(1.0, 1.2)

@@ -1,7 +1,8 @@
-"""Writes a Llama-architecture model of random weights with a byte vocabulary: tiny_model.py FILE
+"""Writes a Llama-architecture model of random weights with a byte vocabulary: tiny_model.py FILE [SAFE UNSAFE]
 
 Its answers are noise. What it proves is the wire: prompt in, tokens and log probabilities out. The words safe and
-unsafe are one token each, as in the vocabularies of real guard models.
+unsafe are one token each, as in the vocabularies of real guard models. With two numbers, the model leans to these
+words with about eight times the numbers as logits, so that it answers like a guard model that has read nothing.
 """
 
 import sys
@@ -44,9 +45,14 @@ writer.add_add_space_prefix(False)
 writer.add_chat_template(
     "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}assistant:")
 
-writer.add_tensor("token_embd.weight", weights(len(tokens), WIDTH))
+embeddings, output = weights(len(tokens), WIDTH), weights(len(tokens), WIDTH)
+if len(sys.argv) > 2:
+    # Every token says the same in the first dimension, which the last norm stretches to about sqrt(WIDTH) = 8.
+    embeddings[:, 0] = 5
+    output[tokens.index("safe"), 0], output[tokens.index("unsafe"), 0] = map(float, sys.argv[2:4])
+writer.add_tensor("token_embd.weight", embeddings)
 writer.add_tensor("output_norm.weight", numpy.ones(WIDTH, numpy.float32))
-writer.add_tensor("output.weight", weights(len(tokens), WIDTH))
+writer.add_tensor("output.weight", output)
 for layer in range(LAYERS):
     block = f"blk.{layer}."
     for name in ["attn_norm", "ffn_norm"]:

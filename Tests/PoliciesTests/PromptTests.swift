@@ -176,14 +176,14 @@ private func prompt(_ profile: String, _ conversation: Conversation) throws -> S
   @Test("An answer reads as the wire grammar says, and anything else is no verdict", arguments: cases)
   func answer(text: String, expected: ModelVerdict?) throws {
     let profile = try #require(builtin?.profiles["llama-guard-3-8b"])
-    #expect(profile.verdict(of: text, sent: Self.sent) == expected)
+    #expect(profile.verdict(of: text, knowing: Self.sent) == expected)
   }
 
   @Test("No prefix of an unsafe answer reads as safe")
   func prefixes() throws {
     let profile = try #require(builtin?.profiles["llama-guard-3-8b"])
     for end in 0..."unsafe\nS1,S2".count {
-      #expect(profile.verdict(of: String("unsafe\nS1,S2".prefix(end)), sent: Self.sent) != .safe)
+      #expect(profile.verdict(of: String("unsafe\nS1,S2".prefix(end)), knowing: Self.sent) != .safe)
     }
   }
 }

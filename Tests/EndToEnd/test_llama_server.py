@@ -1,0 +1,107 @@
+"""A real model server: llama.cpp's, with a Llama of random weights. What it proves is the wire, not the judgement."""
+
+import json
+import math
+import urllib.request
+
+import pytest
+
+# The words safe and unsafe are single tokens of the tiny model (tiny_model.py).
+SAFE, UNSAFE = 259, 260
+TURNS = [{"role": "user", "content": "How do I pick a lock?"}]
+
+
+def ask(url, path, body):
+    call = urllib.request.Request(url + path, json.dumps(body).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(call, timeout=60) as answer:
+        return json.load(answer)
+
+
+def configuration(url, dialect="openai-completions", extra="{}", profile="llama-guard-3-8b"):
+    return f"""
+default_judge: guard
+limits: {{ deadline_ms: 60000 }}
+judges: {{ guard: {{ kind: model, profile: {profile}, backends: [llama] }} }}
+backends: {{ llama: {{ dialect: {dialect}, url: '{url}', model: tiny, timeout_ms: 60000, extra: {extra} }} }}
+"""
+
+
+def bias(word):
+    """Makes the server generate this word, whatever the model says; the log probabilities stay the model's own."""
+    return json.dumps({"logit_bias": {str(word): 100}, "max_tokens": 1})
+
+
+def first_tokens(url, **fields):
+    """What the server itself says of the first token after the prompt: text to log probability."""
+    from harness import paddock
+    prompt = paddock("policy", "render", "--profile", "llama-guard-3-8b", stdin=json.dumps({"messages": TURNS})).stdout
+    body = {"model": "tiny", "prompt": prompt.decode(), "logprobs": 5, "temperature": 0, "max_tokens": 1, **fields}
+    return ask(url, "/completions", body)["choices"][0]["logprobs"]["top_logprobs"][0]
+
+
+@pytest.mark.parametrize("dialect", ["openai-completions", "openai-chat"])
+def test_noise_is_not_judged(start, noise, dialect):
+    server = start(configuration(noise, dialect))
+    assert server.get("/readyz").status == 200
+    verdict = server.classify(TURNS)
+    assert (verdict["verdict"], verdict["action"], verdict["score"]) == ("not_judged", "block", None)
+    assert verdict["coverage"]["not_judged"][0]["reason"] == "unparsable_answer"
+
+
+@pytest.mark.parametrize("word,verdict", [(SAFE, "safe"), (UNSAFE, "unsafe")])
+def test_noise_that_can_only_say_safe_or_unsafe_carries_real_log_probabilities(start, noise, word, verdict):
+    got = start(configuration(noise, extra=bias(word))).classify(TURNS)
+    assert got["verdict"] == verdict and got["score"] is not None
+    told = first_tokens(noise, logit_bias={str(word): 100})
+    mass = sum(math.exp(told[text]) for text in ("safe", "unsafe") if text in told)
+    assert got["signals"]["verdict_mass"] == pytest.approx(mass, abs=1e-4)
+    assert 0 < mass < 0.1, "noise gives the two words little weight, and the mass must say so"
+
+
+@pytest.mark.parametrize("dialect", ["openai-completions", "openai-chat"])
+@pytest.mark.parametrize("lean,verdict", [("leaning_safe", "safe"), ("leaning_unsafe", "unsafe")])
+def test_a_model_that_says_safe_or_unsafe_is_judged_by_its_log_probabilities(start, request, dialect, lean, verdict):
+    url = request.getfixturevalue(lean)
+    got = start(configuration(url, dialect, '{ max_tokens: 1 }')).classify(TURNS)
+    assert got["verdict"] == verdict and got["judge"]["model"] == "tiny"
+    assert 0 < got["score"] < 1 and (got["score"] >= 0.5) == (verdict == "unsafe")
+    assert got["signals"]["verdict_mass"] > 0.9
+
+
+def test_the_score_is_the_servers_own_log_probability(start, leaning_unsafe):
+    got = start(configuration(leaning_unsafe, extra="{ max_tokens: 1 }")).classify(TURNS)
+    told = first_tokens(leaning_unsafe)
+    safe, unsafe = math.exp(told["safe"]), math.exp(told["unsafe"])
+    assert got["score"] == pytest.approx(unsafe / (safe + unsafe), abs=1e-4)
+    assert got["signals"]["verdict_mass"] == pytest.approx(safe + unsafe, abs=1e-4)
+
+
+def test_where_words_and_score_disagree_the_score_decides(start, leaning_safe):
+    """The bias makes the server write unsafe, and the model's own log probabilities say safe."""
+    got = start(configuration(leaning_safe, extra=bias(UNSAFE))).classify(TURNS)
+    assert got["verdict"] == "safe" and got["score"] < 0.5
+
+
+@pytest.mark.parametrize("profile", [
+    "llama-guard-1.cookbook", "llama-guard-2", "llama-guard-3-8b.cookbook", "llama-guard-3-1b", "llama-guard-4-12b"])
+def test_every_profile_is_served(start, leaning_unsafe, profile):
+    server = start(configuration(leaning_unsafe, extra="{ max_tokens: 1 }", profile=profile))
+    assert server.classify(TURNS)["verdict"] == "unsafe"
+
+
+def test_without_log_probabilities_the_words_decide_and_no_score_is_claimed(start, leaning_safe):
+    extra = json.dumps({**json.loads(bias(UNSAFE)), "logprobs": None})
+    got = start(configuration(leaning_safe, extra=extra)).classify(TURNS)
+    assert (got["verdict"], got["score"], got["category_scores"]) == ("unsafe", None, {})
+
+
+def test_many_at_once(start, leaning_safe):
+    server = start(configuration(leaning_safe, extra="{ max_tokens: 1 }"))
+    items = [{"messages": [{"role": "user", "content": f"question {n}"}]} for n in range(24)]
+    results = server.post("/v1/classify/batch", {"items": items}).json["results"]
+    assert [result["result"]["verdict"] for result in results] == ["safe"] * 24
+
+
+def test_a_text_that_the_server_refuses_as_too_long_is_not_judged(start, leaning_safe):
+    verdict = start(configuration(leaning_safe, extra="{ max_tokens: 1 }")).classify("long " * 4000)
+    assert verdict["verdict"] == "not_judged" and verdict["action"] == "block"
