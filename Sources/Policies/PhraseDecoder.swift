@@ -2,7 +2,8 @@ import Documents
 
 /// Reads the `phrases` of a policy.
 struct PhraseDecoder {
-  let taxonomy: Taxonomy
+  /// Nil where the policy's own is missing or broken; codes are not checked then.
+  let taxonomy: Taxonomy?
 
   func phrases(_ value: DocumentValue?) -> PhraseRules {
     guard let mapping = value?.mapping else { return PhraseRules() }
@@ -61,7 +62,7 @@ struct PhraseDecoder {
 
   private func category(_ value: DocumentValue) -> String? {
     guard let code = value.string else { return nil }
-    guard taxonomy.index(of: code) != nil else {
+    if let taxonomy, taxonomy.index(of: code) == nil {
       let near = Suggestion.text(for: code, among: taxonomy.categories.map(\.code))
       value.fail("no category of the taxonomy \(taxonomy.name)\(near)")
       return nil

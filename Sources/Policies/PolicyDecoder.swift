@@ -12,16 +12,13 @@ struct PolicyDecoder {
     let judge = mapping["judge"]?.string
     let taxonomy = taxonomy(mapping, policy: stem, version: version ?? "0")
     let refusal = refusal(mapping["refusal"])
-    guard let taxonomy else {
-      for key in DirectionDraft.keys + ["input", "output", "phrases"] { _ = mapping[key] }
-      return nil
-    }
+    // Without a taxonomy the rest is read all the same, so that all of its problems are reported at once.
     var both = DirectionDraft(taxonomy: taxonomy)
     both.read(mapping)
     let input = direction("input", of: mapping, over: both)
     let output = direction("output", of: mapping, over: both)
     let phrases = PhraseDecoder(taxonomy: taxonomy).phrases(mapping["phrases"])
-    guard let name, let version else { return nil }
+    guard let name, let version, let taxonomy else { return nil }
     var policy = Policy(
       name: name, version: version, taxonomy: taxonomy, judge: judge, input: input, output: output, phrases: phrases,
       refusal: refusal, digest: "")
@@ -105,9 +102,8 @@ private struct CategoryDraft {
 
 /// The rules of a direction while they are read: first what holds for both, then what differs.
 private struct DirectionDraft {
-  static let keys = ["categories", "defaults", "uncategorised", "on_error", "on_unjudged"]
-
-  let taxonomy: Taxonomy
+  /// Nil where the file's own is missing or broken; codes are not checked then.
+  let taxonomy: Taxonomy?
   var categories: [CategoryDraft]
   var defaults = CategoryDraft()
   var uncategorised = Action.block
@@ -116,9 +112,9 @@ private struct DirectionDraft {
     .media: .flag, .opaque: .flag, .language: .flag, .tooLong: .block, .role: .flag, .category: .flag,
   ]
 
-  init(taxonomy: Taxonomy) {
+  init(taxonomy: Taxonomy?) {
     self.taxonomy = taxonomy
-    categories = Array(repeating: CategoryDraft(), count: taxonomy.categories.count)
+    categories = Array(repeating: CategoryDraft(), count: taxonomy?.categories.count ?? 0)
   }
 
   mutating func read(_ mapping: DocumentMapping) {
@@ -148,14 +144,16 @@ private struct DirectionDraft {
     }
     guard let mapping = value.mapping else { return }
     for (code, rule) in mapping.entries {
-      guard let index = taxonomy.index(of: code) else {
+      let index = taxonomy?.index(of: code)
+      if let taxonomy, index == nil {
         let near = Suggestion.text(for: code, among: taxonomy.categories.map(\.code))
         rule.fail("no category of the taxonomy \(taxonomy.name)\(near)")
-        continue
       }
       guard let own = rule.mapping else { continue }
-      categories[index].read(own)
+      var category = index.map { categories[$0] } ?? CategoryDraft()
+      category.read(own)
       own.finish()
+      if let index { categories[index] = category }
     }
   }
 

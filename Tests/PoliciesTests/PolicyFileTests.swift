@@ -84,6 +84,12 @@ private func problems(_ policy: String) -> [(line: Int, column: Int, message: St
     }
   }
 
+  @Test("A misspelt taxonomy hides none of the other problems")
+  func withoutTaxonomy() {
+    let found = problems("name: own\nversion: 1\ntaxonomi: llama-guard-3\ncategories: { S1: { action: blok } }\non_eror: flag")
+    #expect(found.map(\.line).sorted() == [1, 3, 4, 5])
+  }
+
   @Test("A file that is no YAML, or names another policy, says so with its place")
   func broken() {
     #expect(problems("name: [").first?.message.contains("not YAML") == true)
