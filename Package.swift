@@ -101,3 +101,13 @@ let package = Package(
     tests("Evaluation"),
   ]
 )
+
+if Context.environment["PADDOCK_FUZZ"] != nil {
+  // libFuzzer's own main calls it, so it is a library, and only scripts/fuzz asks for it.
+  package.products.append(.library(name: "Fuzz", type: .static, targets: ["Fuzz"]))
+  package.targets.append(
+    .target(
+      name: "Fuzz",
+      dependencies: ["Conversations", "Documents", "Gateway", "HTTPServing", "HTTPWire", "Policies", "StrictJSON"],
+      path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: swiftSettings))
+}

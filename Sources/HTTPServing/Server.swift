@@ -44,12 +44,14 @@ public final class Server: Sendable {
       return listeners
     }
     for listener in listeners { await listener.stop() }
+    let end = ContinuousClock.now + limits.drainTime
     for loop in group.loops {
-      loop.execute { ConnectionSet.of(loop).closeIdle() }
-    }
-    let cut = Task { [limits, group] in
-      try? await Task.sleep(for: limits.drainTime)
-      for loop in group.loops where !Task.isCancelled { loop.execute { ConnectionSet.of(loop).cutAll() } }
+      loop.execute {
+        ConnectionSet.of(loop).closeIdle()
+        loop.schedule(at: end) { [weak loop] in
+          if let loop { ConnectionSet.of(loop).cutAll() }
+        }
+      }
     }
     await withCheckedContinuation { continuation in
       let isDone = drained.withLock { waiter in
@@ -59,7 +61,6 @@ public final class Server: Sendable {
       }
       if isDone { continuation.resume() }
     }
-    cut.cancel()
   }
 
   // MARK: Connections

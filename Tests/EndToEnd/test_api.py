@@ -253,3 +253,15 @@ def test_metrics_count_what_happened(start):
     assert 'paddock_violations_total{policy="monitor",category="S10",direction="input"} 1' in page
     assert 'paddock_requests_total{route="/v1/classify",status="400"} 1' in page
     assert 'paddock_requests_total{route="/v1/classify",status="200"} 2' in page
+
+
+def test_the_metrics_page_is_prometheus_text(server):
+    from prometheus_client.parser import text_string_to_metric_families
+    answer = server.get("/metrics")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    families = {family.name: family for family in text_string_to_metric_families(answer.body.decode())}
+    for name, kind in [("paddock_requests", "counter"), ("paddock_verdicts", "counter"), ("paddock_violations", "counter"),
+                       ("paddock_judge_seconds", "histogram"), ("paddock_in_flight", "gauge"), ("paddock_connections", "gauge")]:
+        assert families[name].type == kind and families[name].documentation, name
+    buckets = [sample.value for sample in families["paddock_judge_seconds"].samples if sample.name.endswith("_bucket")]
+    assert buckets == sorted(buckets)

@@ -250,6 +250,16 @@ private func brief(_ answer: String) -> String {
 
   private static func block(_ semaphore: DispatchSemaphore) { semaphore.wait() }
 
+  @Test("A request that outlasts the time for draining is cut, and the drain ends")
+  func drainTimeout() async throws {
+    let fixture = try await Fixture { $0.drainTime = .milliseconds(50) }
+    let client = RawClient(fixture.address)
+    client.write("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+    while fixture.echo.started.load(ordering: .relaxed) == 0 { try await Task.sleep(for: .milliseconds(5)) }
+    await fixture.end()
+    #expect(client.read() == "" && fixture.echo.cancelled.load(ordering: .relaxed) == 1)
+  }
+
   @Test("Connections over the limit wait and are served when others end")
   func connectionLimit() async throws {
     let fixture = try await Fixture { $0.connections = 1 }

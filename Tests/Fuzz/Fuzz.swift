@@ -1,0 +1,112 @@
+// What libFuzzer calls: the first byte of an input chooses a reader, the rest is what it reads. A reader may refuse;
+// it must not crash, hang, or break what it promises. Built only where PADDOCK_FUZZ is set: see scripts/fuzz.
+
+import Conversations
+import Documents
+import Gateway
+import HTTPServing
+import HTTPWire
+import Policies
+import StrictJSON
+
+/// The entry point that libFuzzer looks for.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+  guard let start, count > 0 else { return 0 }
+  let bytes = Array(UnsafeBufferPointer(start: start, count: count).dropFirst())
+  switch start[0] {
+  case UInt8(ascii: "h"): fuzzHTTP(bytes)
+  case UInt8(ascii: "j"): fuzzJSON(bytes)
+  case UInt8(ascii: "r"): _ = try? ClassifyRequest(bytes: bytes, unknownFields: .lenient)
+  case UInt8(ascii: "y"): fuzzDocument(bytes)
+  case UInt8(ascii: "a"): fuzzAnswer(bytes)
+  case UInt8(ascii: "p"): fuzzPrompt(bytes)
+  case UInt8(ascii: "z"): fuzzGzip(bytes)
+  default: break
+  }
+  return 0
+}
+
+/// A request is the same however its bytes are cut, and a body never exceeds its limit.
+private func fuzzHTTP(_ bytes: [UInt8]) {
+  let whole = requestOutcome(bytes, pieces: [bytes.count])
+  let byByte = requestOutcome(bytes, pieces: Array(repeating: 1, count: bytes.count))
+  precondition(whole == byByte, "a request reads differently in pieces")
+}
+
+private func requestOutcome(_ bytes: [UInt8], pieces: [Int]) -> String {
+  let limit = 1_000
+  var parser = RequestParser(limits: HeadLimits())
+  var decoder: BodyDecoder?
+  var (end, start) = (0, 0)
+  var body: [UInt8] = []
+  do {
+    for piece in pieces {
+      end += piece
+      if decoder == nil {
+        guard let (head, length) = try bytes[start..<end].withUnsafeBufferPointer({ try parser.head(in: $0) }) else { continue }
+        start += length
+        decoder = try BodyDecoder(head.body, limit: limit)
+      }
+      start += try bytes[start..<end].withUnsafeBufferPointer { try decoder?.decode($0, into: &body) ?? 0 }
+      precondition(body.count <= limit, "a body exceeds its limit")
+      if decoder?.isDone == true { return "\(start) \(body)" }
+    }
+    return "more"
+  } catch {
+    return "\(error)"
+  }
+}
+
+/// What was read and written is read again as the same value.
+private func fuzzJSON(_ bytes: [UInt8]) {
+  guard let value = try? JSON.parse(bytes) else { return }
+  precondition((try? JSON.parse(value.encoded)) == value, "JSON changes on its way through the writer")
+}
+
+private func fuzzDocument(_ bytes: [UInt8]) {
+  guard let text = String(validating: bytes, as: UTF8.self) else { return }
+  let problems = Problems()
+  guard let mapping = Document.mapping(text, file: "fuzz", problems: problems) else {
+    precondition(!problems.isEmpty, "a document is refused without a word")
+    return
+  }
+  for (_, value) in mapping.entries {
+    _ = (value.string, value.list?.count, value.mapping?.entries.count, value.int(in: 0...1), value.bool)
+  }
+}
+
+private let policies: PolicySet = {
+  guard let policies = try? PolicySet.load() else { preconditionFailure("the built-in policies do not load") }
+  return policies
+}()
+
+/// Only the word alone is safe.
+private func fuzzAnswer(_ bytes: [UInt8]) {
+  let text = String(decoding: bytes, as: UTF8.self)
+  for profile in policies.profiles.values where profile.verdict(of: text, knowing: ["S1", "S2"]) == .safe {
+    precondition(text.contains("safe") && !text.contains("unsafe"), "safe was read where it was not said")
+  }
+}
+
+/// No text changes the number of structural strings in a prompt.
+private func fuzzPrompt(_ bytes: [UInt8]) {
+  let text = String(decoding: bytes, as: UTF8.self)
+  for profile in policies.profiles.values {
+    guard let prompt = profile.render(conversation(text), block: profile.nativeBlock),
+      let plain = profile.render(conversation("x"), block: profile.nativeBlock)
+    else { preconditionFailure("a user's turn is not rendered") }
+    precondition(
+      profile.structural.count(in: prompt.text) == profile.structural.count(in: plain.text), "text became structure")
+  }
+}
+
+private func conversation(_ text: String) -> Conversation {
+  let part = Part(path: PartPath(message: 0, field: .content), kind: .text, text: text)
+  return Conversation([Message(role: .user, parts: [part])])
+}
+
+private func fuzzGzip(_ bytes: [UInt8]) {
+  guard let content = try? GzipDecoder.decode(bytes, limit: 10_000) else { return }
+  precondition(content.count <= 10_000, "a decoded body exceeds its limit")
+}
