@@ -69,11 +69,11 @@ extension JSONParser {
   private mutating func unicodeEscape(from start: Int, into gathered: inout [UInt8]) throws(JSONError) {
     var code = UInt32(try hexQuad(from: start))
     if 0xD800..<0xDC00 ~= code {
-      guard position + 1 < bytes.count else { throw JSONError(.unexpectedEnd, at: bytes.count) }
-      guard bytes[position] == UInt8(ascii: "\\"), bytes[position + 1] == UInt8(ascii: "u") else {
-        throw JSONError(.badEscape, at: start)
+      for expected in [UInt8(ascii: "\\"), UInt8(ascii: "u")] {
+        guard position < bytes.count else { throw JSONError(.unexpectedEnd, at: position) }
+        guard bytes[position] == expected else { throw JSONError(.badEscape, at: start) }
+        position += 1
       }
-      position += 2
       let low = UInt32(try hexQuad(from: start))
       guard 0xDC00..<0xE000 ~= low else { throw JSONError(.badEscape, at: start) }
       code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)

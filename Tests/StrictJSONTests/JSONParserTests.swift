@@ -1,0 +1,133 @@
+import Testing
+
+@testable import StrictJSON
+
+private func parse(_ text: String, depth: Int = JSON.defaultMaximumDepth) throws(JSONError) -> JSON {
+  try JSON.parse(Array(text.utf8), maximumDepth: depth)
+}
+
+private func kind(_ bytes: [UInt8]) -> JSONError.Kind? {
+  do {
+    _ = try JSON.parse(bytes)
+    return nil
+  } catch { return error.kind }
+}
+
+@Suite struct JSONParserTests {
+  static let values: [(String, JSON)] = [
+    ("null", .null), (" true\r\n", .bool(true)), ("\tfalse ", .bool(false)), ("[]", .array([])),
+    ("{}", .object(JSONObject())), ("[1, 2]", .array([.number(JSONNumber(1)), .number(JSONNumber(2))])),
+    (#""a\"\\\/\b\f\n\r\t""#, .string("a\"\\/\u{8}\u{C}\n\r\t")),
+    (#""\u00e9\uD83D\uDE00\u0000""#, .string("é😀\0")), ("\"日本\"", .string("日本")),
+    (
+      #"{"b":1,"a":{"b":[null]}}"#,
+      .object(
+        JSONObject([
+          .init(key: "b", value: .number(JSONNumber(1))),
+          .init(key: "a", value: .object(JSONObject([.init(key: "b", value: .array([.null]))]))),
+        ]))
+    ),
+  ]
+
+  @Test("A JSON text reads as its value", arguments: values)
+  func reads(text: String, expected: JSON) throws { #expect(try parse(text) == expected) }
+
+  static let refused: [(String, JSONError.Kind, Int)] = [
+    ("", .unexpectedEnd, 0), ("  ", .unexpectedEnd, 2), ("[1", .unexpectedEnd, 2), ("{\"a\"", .unexpectedEnd, 4),
+    ("\"a", .unexpectedEnd, 2), ("tru", .unexpectedEnd, 3), ("\"\\", .unexpectedEnd, 2), ("[,]", .unexpectedByte, 1),
+    ("[1,]", .unexpectedByte, 3), ("{1:2}", .unexpectedByte, 1), ("{\"a\" 1}", .unexpectedByte, 5),
+    ("'a'", .unexpectedByte, 0), ("NaN", .unexpectedByte, 0), ("trux", .badLiteral, 0), ("1 2", .trailingText, 2),
+    ("{}x", .trailingText, 2), ("01", .badNumber, 0), ("1.]", .badNumber, 0), ("-x", .badNumber, 0),
+    ("1e+ ", .badNumber, 0), ("1.", .unexpectedEnd, 2), ("-", .unexpectedEnd, 1), (#""\x""#, .badEscape, 1), (#""\u12g4""#, .badEscape, 1), (#""\ud800""#, .badEscape, 1),
+    (#""\ud800\u0041""#, .badEscape, 1), (#""\udc00""#, .badEscape, 1), ("\"a\nb\"", .controlCharacter, 2),
+    (#"{"a":1,"b":2,"a":3}"#, .duplicateKey, 13), (#"{"a":1,"\u0061":3}"#, .duplicateKey, 7),
+  ]
+
+  @Test("What is no JSON is refused with the kind of error and its place", arguments: refused)
+  func refuses(text: String, kind: JSONError.Kind, offset: Int) {
+    do {
+      let value = try parse(text)
+      Issue.record("read as \(value)")
+    } catch {
+      // A number's error may name its start or the byte that broke it; what matters is that it is inside.
+      #expect(error.kind == kind && (kind == .badNumber || error.offset == offset), "\(error)")
+    }
+  }
+
+  @Test("No prefix of a value but the value itself is one, and none of them crashes")
+  func prefixes() {
+    let text = Array(#"{"k":[1.5e3,"\ud83d\ude00é",{"x":null}],"l":true}"#.utf8)
+    for end in text.indices { #expect(kind(Array(text[..<end])) != nil) }
+    #expect(kind(text) == nil)
+    for index in text.indices {
+      var broken = text
+      broken[index] = 0xFF
+      #expect(kind(broken) != nil)
+    }
+  }
+
+  @Test("A string must be UTF-8", arguments: [[0xC3], [0xED, 0xA0, 0x80], [0xC0, 0x80], [0xF4, 0x90, 0x80, 0x80]] as [[UInt8]])
+  func utf8(bytes: [UInt8]) { #expect(kind([0x22] + bytes + [0x22]) == .badUTF8) }
+
+  @Test("Depth is bounded, and the path of a duplicate key is told")
+  func limits() throws {
+    let deep = String(repeating: "[", count: 64) + String(repeating: "]", count: 64)
+    #expect(throws: Never.self) { try parse(deep) }
+    #expect(throws: JSONError(.tooDeep, at: 64)) { try parse("[\(deep)]") }
+    do {
+      _ = try parse(#"{"messages":[{},{"content":{"a":1,"a":2}}]}"#)
+      Issue.record("a duplicate key was read")
+    } catch { #expect(error.path == "messages[1].content.a") }
+  }
+
+  @Test("Keys that Unicode calls equivalent are two keys, in small objects and in large ones")
+  func equivalentKeys() throws {
+    let filler = (0..<40).map { "\"k\($0)\":0," }.joined()
+    for more in ["", filler] {
+      let value = try parse("{\(more)\"\u{E9}\":1,\"e\u{301}\":2}")
+      #expect(value["\u{E9}"]?.int == 1 && value["e\u{301}"]?.int == 2)
+      #expect(throws: JSONError.self) { try parse("{\(more)\"\u{E9}\":1,\"\u{E9}\":2}") }
+    }
+  }
+
+  @Test("A number keeps its digits, and reads as a binary64 or integer where it fits")
+  func numbers() throws {
+    #expect(try parse("12345678901234567890").encoded == Array("12345678901234567890".utf8))
+    #expect(try parse("1.50").encoded == Array("1.50".utf8))
+    #expect(try parse("1e400").double == nil && parse("1e2").int == nil && parse("-7").int == -7)
+  }
+
+  @Test("What is written is read again as the same value")
+  func roundTrip() throws {
+    var random = SystemRandomNumberGenerator()
+    for _ in 0..<300 {
+      let value = Self.random(depth: 4, &random)
+      #expect(try JSON.parse(value.encoded) == value)
+    }
+  }
+
+  private static func random(depth: Int, _ random: inout some RandomNumberGenerator) -> JSON {
+    switch Int.random(in: 0..<(depth > 0 ? 7 : 5), using: &random) {
+    case 0: return .null
+    case 1: return .bool(Bool.random(using: &random))
+    case 2: return .number(JSONNumber(Int.random(in: -1_000_000...1_000_000, using: &random)))
+    case 3, 4:
+      let scalars = (0..<Int.random(in: 0...12, using: &random)).compactMap { _ in
+        Unicode.Scalar(UInt32.random(in: 0...0x1_F9FF, using: &random))
+      }
+      return .string(String(String.UnicodeScalarView(scalars)))
+    case 5: return .array((0..<3).map { _ in Self.random(depth: depth - 1, &random) })
+    default:
+      return .object(JSONObject((0..<3).map { .init(key: "k\($0)", value: Self.random(depth: depth - 1, &random)) }))
+    }
+  }
+
+  @Test("Numbers are written short, and what is not finite as null")
+  func writesNumbers() {
+    var writer = JSONWriter()
+    writer.array { writer in
+      for value in [0.5, 1, 1.0 / 3, -0.0000001, 123_456_789.25, .infinity, .nan, 1e300] { writer.double(value) }
+    }
+    #expect(String(decoding: writer.bytes, as: UTF8.self) == "[0.5,1,0.333333,0,123456789.25,null,null,1e+300]")
+  }
+}
