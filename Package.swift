@@ -86,19 +86,20 @@ let package = Package(
       swiftSettings: swiftSettings),
 
     tests("StrictJSON"),
-    tests("Conversations"),
+    tests("Conversations", ["StrictJSON"]),
     tests("HTTPWire"),
     tests("Documents"),
     tests("Policies", ["Conversations", "StrictJSON", "Documents"]),
     tests("Classifier"),
-    tests("Screening"),
+    tests("Screening", ["Conversations", "Policies"]),
     tests("EventLoops", ["CLinux", "Locking"]),
-    tests("Telemetry"),
+    tests("Telemetry", ["StrictJSON", .product(name: "Logging", package: "swift-log")]),
     tests("HTTPServing", ["EventLoops", "HTTPWire", "Locking", "CLinux"]),
-    tests("ModelBackends"),
-    tests("Guard"),
-    tests("Gateway"),
-    tests("Evaluation"),
+    tests("ModelBackends", ["StrictJSON"]),
+    tests(
+      "Guard", ["Classifier", "Conversations", "EventLoops", "ModelBackends", "Policies", "Screening", "Telemetry"]),
+    tests("Gateway", ["Conversations", "Guard", "HTTPServing", "HTTPWire", "StrictJSON"]),
+    tests("Evaluation", ["Classifier"]),
   ]
 )
 

@@ -23,7 +23,8 @@ private enum Colour: String, CaseIterable {
   @Test("Values read with their type, and everything else says its place")
   func types() {
     var read: [String] = []
-    let found = problems("a: 5\nb: 0.5\nc: maybe\nd: true\ne: red\nf: [x, y]\ng: 99\nh: blue\ni: {}\nj: grean\nk: 1.5") {
+    let found = problems("a: 5\nb: 0.5\nc: maybe\nd: true\ne: red\nf: [x, y]\ng: 99\nh: blue\ni: {}\nj: grean\nk: 1.5")
+    {
       read.append("\(String(describing: $0["a"]?.int(in: 0...9)))")
       read.append("\(String(describing: $0["b"]?.double(in: 0...1)))")
       read.append("\(String(describing: $0["d"]?.bool))")
@@ -34,7 +35,10 @@ private enum Colour: String, CaseIterable {
     }
     #expect(read[0].contains("5") && read[1].contains("0.5") && read[2].contains("true") && read[3].contains("red"))
     #expect(read[4] == #"["x", "y"]"#)
-    #expect(found.map { $0.prefix { $0 != " " } } == ["f.yaml:3:4:", "f.yaml:7:4:", "f.yaml:8:4:", "f.yaml:9:4:", "f.yaml:10:4:", "f.yaml:11:4:"])
+    #expect(
+      found.map { $0.prefix { $0 != " " } } == [
+        "f.yaml:3:4:", "f.yaml:7:4:", "f.yaml:8:4:", "f.yaml:9:4:", "f.yaml:10:4:", "f.yaml:11:4:",
+      ])
     #expect(found[4].contains(#"did you mean "green"?"#))
   }
 

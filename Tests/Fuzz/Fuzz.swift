@@ -44,7 +44,9 @@ private func requestOutcome(_ bytes: [UInt8], pieces: [Int]) -> String {
     for piece in pieces {
       end += piece
       if decoder == nil {
-        guard let (head, length) = try bytes[start..<end].withUnsafeBufferPointer({ try parser.head(in: $0) }) else { continue }
+        guard let (head, length) = try bytes[start..<end].withUnsafeBufferPointer({ try parser.head(in: $0) }) else {
+          continue
+        }
         start += length
         decoder = try BodyDecoder(head.body, limit: limit)
       }

@@ -86,7 +86,8 @@ private func problems(_ policy: String) -> [(line: Int, column: Int, message: St
 
   @Test("A misspelt taxonomy hides none of the other problems")
   func withoutTaxonomy() {
-    let found = problems("name: own\nversion: 1\ntaxonomi: llama-guard-3\ncategories: { S1: { action: blok } }\non_eror: flag")
+    let found = problems(
+      "name: own\nversion: 1\ntaxonomi: llama-guard-3\ncategories: { S1: { action: blok } }\non_eror: flag")
     #expect(found.map(\.line).sorted() == [1, 3, 4, 5])
   }
 

@@ -38,7 +38,8 @@ private func kind(_ bytes: [UInt8]) -> JSONError.Kind? {
     ("[1,]", .unexpectedByte, 3), ("{1:2}", .unexpectedByte, 1), ("{\"a\" 1}", .unexpectedByte, 5),
     ("'a'", .unexpectedByte, 0), ("NaN", .unexpectedByte, 0), ("trux", .badLiteral, 0), ("1 2", .trailingText, 2),
     ("{}x", .trailingText, 2), ("01", .badNumber, 0), ("1.]", .badNumber, 0), ("-x", .badNumber, 0),
-    ("1e+ ", .badNumber, 0), ("1.", .unexpectedEnd, 2), ("-", .unexpectedEnd, 1), (#""\x""#, .badEscape, 1), (#""\u12g4""#, .badEscape, 1), (#""\ud800""#, .badEscape, 1),
+    ("1e+ ", .badNumber, 0), ("1.", .unexpectedEnd, 2), ("-", .unexpectedEnd, 1), (#""\x""#, .badEscape, 1),
+    (#""\u12g4""#, .badEscape, 1), (#""\ud800""#, .badEscape, 1),
     (#""\ud800\u0041""#, .badEscape, 1), (#""\udc00""#, .badEscape, 1), ("\"a\nb\"", .controlCharacter, 2),
     (#"{"a":1,"b":2,"a":3}"#, .duplicateKey, 13), (#"{"a":1,"\u0061":3}"#, .duplicateKey, 7),
   ]
@@ -66,7 +67,9 @@ private func kind(_ bytes: [UInt8]) -> JSONError.Kind? {
     }
   }
 
-  @Test("A string must be UTF-8", arguments: [[0xC3], [0xED, 0xA0, 0x80], [0xC0, 0x80], [0xF4, 0x90, 0x80, 0x80]] as [[UInt8]])
+  @Test(
+    "A string must be UTF-8",
+    arguments: [[0xC3], [0xED, 0xA0, 0x80], [0xC0, 0x80], [0xF4, 0x90, 0x80, 0x80]] as [[UInt8]])
   func utf8(bytes: [UInt8]) { #expect(kind([0x22] + bytes + [0x22]) == .badUTF8) }
 
   @Test("Depth is bounded, and the path of a duplicate key is told")
