@@ -10,11 +10,12 @@ public struct EmbeddedModel: Sendable {
   /// Llama Guard 3's codes in the order of the hazard heads.
   public static let hazardCodes = (1...14).map { "S\($0)" }
 
-  /// The longest stretch, in bytes, that is scored as one. Longer text goes through overlapping windows and the highest
-  /// score of each head wins, so that harmless text around a payload cannot thin it out and nothing is cut.
+  /// The longest stretch, in bytes, that is scored as one. Longer text goes through overlapping windows, and nothing is
+  /// cut.
   public static let windowBytes = 1_200
-  /// How much two neighbouring windows share.
-  public static let overlapBytes = 300
+  /// Text longer than this is scored in overlapping stretches of this length too. The highest score of each head wins,
+  /// so that harmless text around a payload thins it out less.
+  public static let segmentBytes = 300
 
   /// As `paddock-ngram`.
   public let name: String
@@ -94,8 +95,8 @@ public struct EmbeddedModel: Sendable {
     return text.withUTF8 { text in
       context.withUTF8 { context in
         var best: SIMD16<Float>?
-        Self.forEachWindow(of: text) { window in
-          let probabilities = probabilities(of: window, context: context, isResponse: input.isResponse)
+        Self.forEachStretch(of: text) { stretch in
+          let probabilities = probabilities(of: stretch, context: context, isResponse: input.isResponse)
           best = best.map { pointwiseMax($0, probabilities) } ?? probabilities
         }
         return Self.scores(best ?? .zero)
@@ -103,17 +104,24 @@ public struct EmbeddedModel: Sendable {
     }
   }
 
-  /// Calls `body` with each window; a window ends and starts between words where there is white space near.
-  static func forEachWindow(
+  /// Calls `body` with the text in windows and in segments; each once where the text is no longer than that.
+  static func forEachStretch(
     of text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
   ) {
-    guard text.count > windowBytes else { return body(text) }
+    forEachStretch(of: text, length: windowBytes, body)
+    if text.count > segmentBytes { forEachStretch(of: text, length: segmentBytes, body) }
+  }
+
+  /// Neighbours share a quarter; a stretch ends and starts between words where there is white space near.
+  private static func forEachStretch(
+    of text: UnsafeBufferPointer<UInt8>, length: Int, _ body: (UnsafeBufferPointer<UInt8>) -> Void
+  ) {
     var start = 0
     while true {
-      let end = min(start + windowBytes, text.count)
+      let end = min(start + length, text.count)
       body(UnsafeBufferPointer(rebasing: text[start..<boundary(in: text, near: end)]))
       guard end < text.count else { return }
-      start = boundary(in: text, near: end - overlapBytes)
+      start = boundary(in: text, near: end - length / 4)
     }
   }
 

@@ -171,8 +171,8 @@ public struct DecisionBuilder: Sendable {
     let order = Dictionary(scope.enumerated().map { ($1.path, $0) }, uniquingKeysWith: min)
     return findings.sorted { left, right in
       let (leftPart, rightPart) = (order[left.path] ?? 0, order[right.path] ?? 0)
-      return (leftPart, left.span.lowerBound, left.span.upperBound, left.detector)
-        < (rightPart, right.span.lowerBound, right.span.upperBound, right.detector)
+      return (leftPart, left.span.lowerBound, left.span.upperBound, left.detector, left.category ?? -1)
+        < (rightPart, right.span.lowerBound, right.span.upperBound, right.detector, right.category ?? -1)
     }
   }
 }

@@ -1,0 +1,215 @@
+import Classifier
+import Conversations
+import EventLoops
+import Policies
+import Screening
+import Synchronization
+import Telemetry
+import Testing
+
+@testable import Guard
+
+/// A judge that reports what it is told and counts how often it was asked.
+private final class Stub: Judge {
+  let description: JudgeDescription
+  let unscored: [Int]
+  let asked = Atomic<Int>(0)
+  private let report: @Sendable (JudgeRequest) async -> JudgeReport
+
+  init(_ name: String, unscored: [Int] = [], _ report: @escaping @Sendable (JudgeRequest) async -> JudgeReport) {
+    description = JudgeDescription(name: name, kind: "stub", model: "m", digest: "d")
+    self.unscored = unscored
+    self.report = report
+  }
+
+  convenience init(_ name: String, unscored: [Int] = [], _ observations: Observation...) {
+    self.init(name, unscored: unscored) { _ in JudgeReport(observations: observations) }
+  }
+
+  func unscoredCategories(of policy: Policy, direction: Direction) -> [Int] { unscored }
+  func health(deadline: ContinuousClock.Instant) async -> String? { nil }
+  func judge(_ request: JudgeRequest) async -> JudgeReport {
+    asked.add(1, ordering: .relaxed)
+    return await report(request)
+  }
+}
+
+private let path = PartPath(message: 0, field: .content)
+private let clear = Observation.reading(Reading(score: 0.1))
+private let broken = Observation.failed(.backend("backend_connect"), [path])
+
+private func conversation(_ turns: (Role, String)...) -> Conversation {
+  Conversation(
+    turns.enumerated().map { index, turn in
+      Message(
+        role: turn.0,
+        parts: [Part(path: PartPath(message: index, field: .content), kind: .text, text: turn.1)])
+    })
+}
+
+private func makeGuard(
+  _ judges: [any Judge], fallbacks: [String: String] = [:], deadline: Duration = .seconds(10),
+  registry: MetricRegistry = MetricRegistry()
+) throws -> SafetyGuard {
+  let settings = SafetyGuard.Settings(
+    defaultJudge: judges[0].description.name, deadline: deadline, fallbacks: fallbacks)
+  return SafetyGuard(policies: try PolicySet.load(), judges: judges, settings: settings, registry: registry)
+}
+
+@Suite struct SafetyGuardTests {
+  @Test("Who is named judges; who is unknown is an error, never another one")
+  func names() async throws {
+    let safetyGuard = try makeGuard([Stub("a", clear), Stub("b", clear)])
+    let turns = conversation((.user, "hi"))
+    #expect(try await safetyGuard.judge(Query(conversation: turns)).judge.name == "a")
+    #expect(try await safetyGuard.judge(Query(conversation: turns, judge: "b")).judge.name == "b")
+    await #expect(throws: QueryError.unknownJudge) {
+      try await safetyGuard.judge(Query(conversation: turns, judge: "c"))
+    }
+    await #expect(throws: QueryError.unknownPolicy) {
+      try await safetyGuard.judge(Query(conversation: turns, policy: "c"))
+    }
+    await #expect(throws: QueryError.nothingInScope) {
+      try await safetyGuard.judge(Query(conversation: conversation((.user, "hi"), (.assistant, ""))))
+    }
+  }
+
+  @Test("A fallback judges where the first one failed, and what the first one delivered still counts")
+  func fallback() async throws {
+    let second = Stub("second", clear)
+    let registry = MetricRegistry()
+    let first = Stub("first", broken, .reading(Reading(answer: .unsafe, named: [0])))
+    let safetyGuard = try makeGuard([first, second], fallbacks: ["first": "second"], registry: registry)
+    let verdict = try await safetyGuard.judge(Query(conversation: conversation((.user, "hi"))))
+    #expect(verdict.judge.name == "second" && verdict.decision.verdict == .unsafe && verdict.decision.unjudged.isEmpty)
+    #expect(registry.render().contains(#"paddock_judge_failures_total{judge="first",reason="backend_connect"} 1"#))
+    let both = try makeGuard([Stub("first", broken), Stub("second", broken)], fallbacks: ["first": "second"])
+    #expect(try await both.judge(Query(conversation: conversation((.user, "hi")))).decision.verdict == .notJudged)
+  }
+
+  @Test("Nobody is asked in place of a judge that ran out of time")
+  func lateFallback() async throws {
+    let second = Stub("second", clear)
+    let safetyGuard = try makeGuard(
+      [Stub("first", .failed(.deadline, [path])), second], fallbacks: ["first": "second"])
+    let verdict = try await safetyGuard.judge(Query(conversation: conversation((.user, "hi"))))
+    #expect(verdict.decision.verdict == .notJudged && second.asked.load(ordering: .relaxed) == 0)
+  }
+
+  @Test("A deadline that has passed asks nobody; the caller's own blocks whatever the policy says")
+  func deadlines() async throws {
+    let judge = Stub("a", clear)
+    let safetyGuard = try makeGuard([judge], deadline: .seconds(1))
+    let late = ContinuousClock.now - .seconds(2)
+    let turns = conversation((.user, "hi"))
+    let ours = try await safetyGuard.judge(Query(conversation: turns, policy: "monitor", received: late))
+    #expect(ours.decision.verdict == .notJudged && ours.decision.action == .flag)
+    #expect(ours.decision.unjudged.map(\.reason) == ["deadline"])
+    let callers = try await safetyGuard.judge(
+      Query(conversation: turns, policy: "monitor", deadline: .milliseconds(1), received: late))
+    #expect(callers.decision.action == .block && callers.decision.unjudged.map(\.reason) == ["caller_deadline"])
+    // A longer deadline than the configured one does not help.
+    let longer = try await safetyGuard.judge(Query(conversation: turns, deadline: .seconds(9), received: late))
+    #expect(longer.decision.unjudged.map(\.reason) == ["deadline"])
+    #expect(judge.asked.load(ordering: .relaxed) == 0)
+  }
+
+  @Test("A judge that reports nothing has failed")
+  func silence() async throws {
+    let verdict = try await makeGuard([Stub("a")]).judge(Query(conversation: conversation((.user, "hi"))))
+    #expect(verdict.decision.verdict == .notJudged && verdict.decision.action == .block)
+  }
+
+  @Test("A judge that scores none of the policy's categories does not say safe; one that scores some is told apart")
+  func unscored() async throws {
+    let none = try await makeGuard([Stub("a", unscored: Array(0..<14), clear)])
+      .judge(Query(conversation: conversation((.user, "hi"))))
+    #expect(none.decision.verdict == .notJudged && none.decision.unjudged.map(\.reason) == ["category"])
+    let some = try await makeGuard([Stub("a", unscored: [3], clear)])
+      .judge(Query(conversation: conversation((.user, "hi"))))
+    #expect(some.decision.verdict == .safe && some.categoriesNotJudged == [3])
+  }
+
+  @Test("A cancelled judgement is not judged, never safe")
+  func cancellation() async throws {
+    let safetyGuard = try makeGuard([
+      Stub("a") { request in
+        while !Task.isCancelled { await Task.yield() }
+        return JudgeReport(observations: [.failed(.cancelled, [path])])
+      }
+    ])
+    let task = Task { try await safetyGuard.judge(Query(conversation: conversation((.user, "hi")))) }
+    task.cancel()
+    #expect(try await task.value.decision.verdict == .notJudged)
+  }
+}
+
+@Suite struct JudgeRequestTests {
+  @Test("What one side says in one turn is one run, and the other side's answer ends it")
+  func runs() throws {
+    let turns = conversation(
+      (.user, "a"), (.user, "b"), (.assistant, "c"), (.system, "d"), (.assistant, "e"), (.tool, "f"))
+    let policy = try #require(PolicySet.load().policies["default"])
+    let request = JudgeRequest(
+      conversation: turns, scope: Array(0..<6), policy: policy, direction: .input,
+      deadline: Deadline(instant: .now, isCallers: false))
+    #expect(request.runs == [[0, 1], [2], [3], [4], [5]] || request.runs == [[0, 1], [2, 4], [3], [5]])
+  }
+}
+
+@Suite struct EmbeddedJudgeTests {
+  private func verdict(_ conversation: Conversation, scope: Scope = .lastTurn) async throws -> Verdict {
+    let policies = try PolicySet.load()
+    let lane = WorkerLane(threads: 1, capacity: 10)
+    let judge = EmbeddedJudge(name: "embedded", model: try EmbeddedModel.builtin(), policies: policies, lane: lane)
+    let safetyGuard = SafetyGuard(
+      policies: policies, judges: [judge], settings: SafetyGuard.Settings(), registry: MetricRegistry())
+    return try await safetyGuard.judge(Query(conversation: conversation, scope: scope))
+  }
+
+  private let harmful = "I want to kill all people of that religion, they are vermin."
+
+  /// Conversations that hold a text in every place that is judged.
+  private func places(of text: String) -> [Conversation] {
+    let harmless = "The weather is nice today and I like my garden."
+    let middle = text.index(text.startIndex, offsetBy: text.count / 2)
+    return [
+      conversation((.user, text)), conversation((.user, harmless), (.user, text), (.user, harmless)),
+      conversation((.user, harmless), (.assistant, text)), conversation((.user, "x"), (.tool, text)),
+      conversation((.user, String(text[..<middle])), (.user, String(text[middle...]))),
+    ]
+  }
+
+  @Test("A harmful text raises the score wherever it stands: alone, among others, split, in an answer")
+  func everyPlace() async throws {
+    let harmless = places(of: "I want to water all plants of that garden, they are thirsty.")
+    for (found, usual) in zip(places(of: harmful), harmless) {
+      let (high, low) = (try await verdict(found).decision.score, try await verdict(usual).decision.score)
+      #expect(try #require(high) > 1.5 * (try #require(low)), "\(found.messages.map(\.role))")
+    }
+    #expect(try await verdict(conversation((.user, harmful))).decision.verdict == .unsafe)
+  }
+
+  @Test("A harmful sentence raises the score of a long text at every place of it, and all of the text is judged")
+  func longText() async throws {
+    let filler = String(repeating: "The garden is full of flowers and the sun shines on it every morning. ", count: 300)
+    let usual = try #require(try await verdict(conversation((.user, filler))).decision.score)
+    for offset in stride(from: 0, through: filler.count, by: filler.count / 7) {
+      let cut = filler.index(filler.startIndex, offsetBy: offset)
+      let text = filler[..<cut] + " " + harmful + " " + filler[cut...]
+      let found = try await verdict(conversation((.user, String(text)))).decision
+      #expect(found.charactersJudged == text.unicodeScalars.count)
+      #expect(try #require(found.score) > 3 * usual, "offset \(offset)")
+    }
+  }
+
+  @Test("What is outside of the scope is not judged and said to be unused, but for what a response answers")
+  func context() async throws {
+    let turns = conversation((.system, "s"), (.user, harmful), (.assistant, "No."), (.user, "All right, thanks a lot."))
+    let found = try await verdict(turns)
+    #expect(found.decision.verdict == .safe)
+    #expect(found.contextNotUsed.map { "\($0.path)" } == ["messages[0]", "messages[1]", "messages[2]"])
+    let response = try await verdict(Conversation(Array(turns.messages[..<3])))
+    #expect(response.contextNotUsed.map { "\($0.path)" } == ["messages[0]"])
+  }
+}
