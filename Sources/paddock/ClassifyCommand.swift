@@ -12,11 +12,11 @@ struct ClassifyCommand: AsyncParsableCommand {
     commandName: "classify",
     abstract: "Judge a conversation from a file or standard input.",
     discussion: """
-      The input is the JSON of POST /v1/classify, {"messages": [{"role": "user", "content": "…"}]}, or with --jsonl one
-      such object a line; verdicts come out in the same order, a line each, as they are ready. Options fill in what a
+      The input is the JSON of POST /v1/classify, {"messages": [{"role": "user", "content": "…"}]}, or with --jsonl one \
+      such object a line; verdicts come out in the same order, a line each, as they are ready. Options fill in what a \
       request leaves open.
 
-      The exit code is 0 when everything was judged safe, 1 when something was unsafe, and 2 when something was not
+      The exit code is 0 when everything was judged safe, 1 when something was unsafe, and 2 when something was not \
       judged or an input was wrong; 2 outweighs 1.
       """)
 

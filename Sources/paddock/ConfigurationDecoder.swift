@@ -147,6 +147,9 @@ struct ConfigurationDecoder {
       for unknown in names where backends[unknown] == nil {
         named.fail("no backend \"\(unknown)\" is configured\(Suggestion.text(for: unknown, among: backends.keys))")
       }
+      if Set(names.compactMap { backends[$0]?.dialect.rendersPrompt }).count > 1 {
+        named.fail("the backends of one judge must all render the prompt themselves (openai-chat) or none of them")
+      }
       let reference = Configuration.DocumentReference(name: profileName, value: profile)
       return Configuration.JudgeSettings(
         name: name, kind: .model(profile: reference, backends: names, mode: mode), fallback: fallback)

@@ -94,7 +94,7 @@ struct PolicyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Write the prompt that a model would get for a conversation on standard input.",
       discussion: """
-        Reads {"messages": […]} and writes the bytes of the prompt and nothing else. Messages that the template has no
+        Reads {"messages": […]} and writes the bytes of the prompt and nothing else. Messages that the template has no \
         place for are named on standard error.
         """)
 

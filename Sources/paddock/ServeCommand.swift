@@ -13,8 +13,8 @@ struct ServeCommand: AsyncParsableCommand {
     commandName: "serve",
     abstract: "Serve the HTTP API.",
     discussion: """
-      Prints one line when it is ready. SIGTERM and SIGINT stop listening and let requests finish; a second one ends at
-      once. Without --config the built-in defaults serve. PADDOCK_ and the path of a key in capitals overrides the file,
+      Prints one line when it is ready. SIGTERM and SIGINT stop listening and let requests finish; a second one ends at \
+      once. Without --config the built-in defaults serve. PADDOCK_ and the path of a key in capitals overrides the file, \
       as PADDOCK_LIMITS_BODY_BYTES=65536.
       """)
 

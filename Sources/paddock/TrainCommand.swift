@@ -10,8 +10,8 @@ struct TrainCommand: ParsableCommand {
     commandName: "train",
     abstract: "Train the embedded classifier on labelled conversations, or measure one.",
     discussion: """
-      Data files are JSON Lines, plain or gzip, one conversation a line: {"id", "set", "kind": "prompt" | "response" |
-      "text", "messages", "label": "safe" | "unsafe", "categories": [Llama Guard 3 codes], "task"}. Rows of the task
+      Data files are JSON Lines, plain or gzip, one conversation a line: {"id", "set", "kind": "prompt" | "response" | \
+      "text", "messages", "label": "safe" | "unsafe", "categories": [Llama Guard 3 codes], "task"}. Rows of the task \
       "injection" train the injection head alone. Without --data the model inside the binary (or --model) is measured.
       """)
 
