@@ -1,0 +1,97 @@
+"""What the pages say, done as written."""
+
+import json
+import re
+import subprocess
+
+import pytest
+import yaml
+
+from harness import BINARY, ROOT, Paddock, paddock
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.S)
+
+
+def shell(command, folder, status=0):
+    command = command.replace(".build/release/paddock", f"'{BINARY}'")
+    done = subprocess.run(["bash", "-c", command], capture_output=True, cwd=folder, timeout=60)
+    assert done.returncode == status, done.stderr.decode()
+    return done.stdout
+
+
+def test_the_first_verdict_of_the_readme(server):
+    command = next(block for block in blocks("README.md", "sh") if block.startswith("curl"))
+    verdict = json.loads(shell(command.replace("http://127.0.0.1:8080", server.url), ROOT))
+    shown = json.loads(next(block for block in blocks("README.md", "json") if '"verdict"' in block))
+    for field in ["verdict", "action", "direction", "score", "violated_categories"]:
+        assert verdict[field] == shown[field], field
+    assert shown["category_scores"].items() <= verdict["category_scores"].items()
+    assert shown["coverage"].items() <= verdict["coverage"].items()
+
+
+def test_the_ready_line_holds_a_command_that_works(start):
+    server = start()
+    command = server.ready_line.partition("try: ")[2]
+    assert json.loads(shell(command, ROOT))["verdict"] == "safe"
+
+
+def test_the_other_commands_of_the_readme(tmp_path):
+    (tmp_path / "policies").symlink_to(ROOT / "policies")
+    request = {"messages": [{"role": "user", "content": "What is the capital of France?"}]}
+    (tmp_path / "requests.jsonl").write_text((json.dumps(request) + "\n") * 3)
+    commands = [line for block in blocks("README.md", "sh") if not block.startswith("curl") for line in block.splitlines()]
+    assert len(commands) == 5
+    for command in commands:
+        shell(command, tmp_path)
+    assert (tmp_path / "verdicts.jsonl").read_text().count('"safe"') == 3
+
+
+def test_the_configuration_of_the_readme_starts(tmp_path):
+    text = next(block for block in blocks("README.md", "yaml") if "backends:" in block)
+    with Paddock(text, tmp_path) as server:
+        judges = {judge["name"]: judge for judge in server.get("/v1/judges").json["judges"]}
+        assert set(judges) == {"embedded", "guard"}
+        # Nobody listens on the port of the example, or something that is no model server: the fallback judges.
+        assert server.classify("What is the capital of France?")["judge"]["name"] == "embedded"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/policies.md"])
+def test_the_policies_of_the_pages_have_no_problem(page, tmp_path):
+    policies = [block for block in blocks(page, "yaml") if "\nversion:" in block]
+    assert policies
+    for number, text in enumerate(policies):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / f"{yaml.safe_load(text)['name']}.yaml").write_text(text)
+        done = paddock("policy", "check", folder)
+        assert done.returncode == 0, done.stderr.decode()
+
+
+def test_every_key_of_the_documented_configuration_is_its_default(tmp_path):
+    """config.yaml says that an empty file means the same; so do its lines that are commented out, once they are not."""
+    text = (ROOT / "config.yaml").read_text()
+    active = yaml.safe_load(text)
+    assert set(active) == {"listeners", "policies", "default_judge", "judges", "unknown_fields", "limits", "telemetry"}
+    lines = []
+    for line in text.splitlines():
+        found = re.match(r"^( *)# ( *(?:[a-z_]+): ?.*)$", line)
+        lines.append(found.group(1) + found.group(2) if found else line)
+    (tmp_path / "config.yaml").write_text("\n".join(lines))
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "local.key").write_text("k\n")
+    (tmp_path / "policies").symlink_to(ROOT / "policies")
+    assert set(yaml.safe_load("\n".join(lines))) == set(active) | {"backends"}
+    done = paddock("classify", "--config", tmp_path / "config.yaml", "--text", "hi")
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_the_limits_of_the_readme_are_those_of_the_configuration():
+    limits = yaml.safe_load((ROOT / "config.yaml").read_text())["limits"]
+    readme = (ROOT / "README.md").read_text()
+    for name, shown in [("body_bytes", "1 MiB"), ("connections", "10 000"), ("deadline_ms", "10 s"), ("drain_ms", "30 s")]:
+        units = {"MiB": 1 << 20, "s": 1000}
+        number, unit = re.fullmatch(r"([\d ]+?)(?: (MiB|s))?", shown).groups()
+        assert int(number.replace(" ", "")) * units.get(unit, 1) == limits[name]
+        assert re.search(rf"`{name}`[^\n]*\| {shown} \|", readme), name
