@@ -45,17 +45,28 @@ public struct EmbeddedJudge: Judge {
     if cost < .microseconds(100) {
       scores = work.inputs.map(model.scores(for:))
     } else {
-      do {
-        scores = try await lane.run(estimatedCost: cost) { work.inputs.map(model.scores(for:)) }
-      } catch {
-        return JudgeReport(
-          observations: [.failed(.cancelled, request.readableParts(of: request.scope).map(\.path))],
-          contextNotUsed: work.unused)
+      do { scores = try await scoresFromLane(work.inputs, cost, request.deadline) } catch {
+        let parts = request.readableParts(of: request.scope).map(\.path)
+        return JudgeReport(observations: [.failed(error, parts)], contextNotUsed: work.unused)
       }
     }
     let map = map(for: request.policy)
     return JudgeReport(
       observations: scores.map { .reading(Self.reading(of: $0, map: map)) } + work.skipped, contextNotUsed: work.unused)
+  }
+
+  /// Scores in the worker lane; work whose time ran out while it waited is not begun.
+  private func scoresFromLane(
+    _ inputs: [ClassifierInput], _ cost: Duration, _ deadline: Deadline
+  ) async throws(FailureReason) -> [ClassifierScores] {
+    let scores: [ClassifierScores]?
+    do {
+      scores = try await lane.run(estimatedCost: cost) {
+        deadline.instant > .now ? inputs.map(model.scores(for:)) : nil
+      }
+    } catch { throw error == .overloaded ? .overloaded : .cancelled }
+    guard let scores else { throw deadline.failure }
+    return scores
   }
 
   // MARK: What to score

@@ -138,6 +138,10 @@ public final class SafetyGuard: Sendable {
       return JudgeReport(observations: [.failed(request.deadline.failure, readable)])
     }
     var report = await judge.judge(request)
+    // What was found counts, however late; what was not found in time was not judged in time.
+    if request.deadline.instant <= .now, !report.observations.contains(where: \.isFailure) {
+      report.observations.append(.failed(request.deadline.failure, readable))
+    }
     let rules = request.direction == .input ? request.policy.input : request.policy.output
     // A judge that knows none of the policy's categories may still find other harm, but its "safe" means nothing here.
     if !unscored.isEmpty, unscored.count == rules.categories.count(where: \.enabled) {

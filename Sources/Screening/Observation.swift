@@ -19,7 +19,7 @@ extension Observation {
 }
 
 /// Why a judge failed.
-public enum FailureReason: Sendable, Equatable, Hashable {
+public enum FailureReason: Error, Sendable, Equatable, Hashable {
   /// The configured deadline ran out.
   case deadline
   /// The caller's own, shorter deadline ran out; this always blocks, or a caller could buy a weaker action.

@@ -114,6 +114,21 @@ private func makeGuard(
     #expect(judge.asked.load(ordering: .relaxed) == 0)
   }
 
+  @Test("A verdict that comes too late is not judged; what was found counts all the same")
+  func lateVerdict() async throws {
+    for (reading, verdict) in [(Reading(score: 0.1), Decision.Verdict.notJudged), (Reading(score: 0.9), .unsafe)] {
+      let slow = Stub("a") { _ in
+        let end = ContinuousClock.now + .milliseconds(60)
+        while .now < end { await Task.yield() }
+        return JudgeReport(observations: [.reading(reading)])
+      }
+      let safetyGuard = try makeGuard([slow], deadline: .milliseconds(50))
+      let decision = try await safetyGuard.judge(Query(conversation: conversation((.user, "hi")))).decision
+      #expect(decision.verdict == verdict && decision.action == .block)
+      #expect(decision.unjudged.map(\.reason) == ["deadline"])
+    }
+  }
+
   @Test("A judge that reports nothing has failed")
   func silence() async throws {
     let verdict = try await makeGuard([Stub("a")]).judge(Query(conversation: conversation((.user, "hi"))))
@@ -158,6 +173,8 @@ private func makeGuard(
 }
 
 @Suite struct EmbeddedJudgeTests {
+  private final class Gate: Sendable { let isOpen = Atomic<Bool>(false) }
+
   private func verdict(_ conversation: Conversation, scope: Scope = .lastTurn) async throws -> Verdict {
     let policies = try PolicySet.load()
     let lane = WorkerLane(threads: 1, capacity: 10)
@@ -165,6 +182,36 @@ private func makeGuard(
     let safetyGuard = SafetyGuard(
       policies: policies, judges: [judge], settings: SafetyGuard.Settings(), registry: MetricRegistry())
     return try await safetyGuard.judge(Query(conversation: conversation, scope: scope))
+  }
+
+  @Test("Long text that finds no room in the worker lane is overloaded; what waited past its deadline is not begun")
+  func overloadedLane() async throws {
+    let policies = try PolicySet.load()
+    let lane = WorkerLane(threads: 1, capacity: 1)
+    let judge = EmbeddedJudge(name: "embedded", model: try EmbeddedModel.builtin(), policies: policies, lane: lane)
+    let safetyGuard = SafetyGuard(
+      policies: policies, judges: [judge], settings: SafetyGuard.Settings(), registry: MetricRegistry())
+    let long = conversation((.user, String(repeating: "word ", count: 2_000)))
+    let gate = Gate()
+    try await withThrowingTaskGroup(of: Verdict?.self) { group in
+      group.addTask {
+        try await lane.run(estimatedCost: .zero) { while !gate.isOpen.load(ordering: .acquiring) {} }
+        return nil
+      }
+      while lane.waiting == 0 {
+        // The first of these waits; those that find no room end at once.
+        group.addTask { try await safetyGuard.judge(Query(conversation: long, deadline: .milliseconds(100))) }
+        try await Task.sleep(for: .milliseconds(20))
+      }
+      let refused = try await safetyGuard.judge(Query(conversation: long))
+      #expect(refused.decision.unjudged.map(\.reason) == ["overloaded"] && refused.decision.action == .block)
+      try await Task.sleep(for: .milliseconds(120))
+      gate.isOpen.store(true, ordering: .releasing)
+      let late = try await group.reduce(into: [Verdict]()) { verdicts, verdict in
+        if let verdict { verdicts.append(verdict) }
+      }
+      #expect(late.contains { $0.decision.unjudged.map(\.reason) == ["caller_deadline"] })
+    }
   }
 
   private let harmful = "I want to kill all people of that religion, they are vermin."
