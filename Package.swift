@@ -1,9 +1,9 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Continuous integration sets PADDOCK_STRICT so that a warning fails the build there, while a user with a newer
+// Continuous integration sets STRICT_WARNINGS so that a warning fails the build there, while a user with a newer
 // compiler and a warning we have not met yet still gets a binary.
-let strict = Context.environment["PADDOCK_STRICT"] != nil
+let strict = Context.environment["STRICT_WARNINGS"] != nil
 
 let swiftSettings: [SwiftSetting] =
   [
@@ -103,7 +103,7 @@ let package = Package(
   ]
 )
 
-if Context.environment["PADDOCK_FUZZ"] != nil {
+if Context.environment["BUILD_FUZZER"] != nil {
   // libFuzzer's own main calls it, so it is a library, and only scripts/fuzz asks for it.
   package.products.append(.library(name: "Fuzz", type: .static, targets: ["Fuzz"]))
   package.targets.append(

@@ -3,7 +3,7 @@
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # What the tests install and compile once is kept here.
-cache=${PADDOCK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/paddock}
+cache=${TESTS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/paddock}
 
 # For people: standard output belongs to the program that is started.
 say() { printf '== %s\n' "$*" >&2; }

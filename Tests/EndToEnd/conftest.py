@@ -52,8 +52,8 @@ class Llama:
     """llama.cpp's server with a tiny model (tiny_model.py)."""
 
     def __init__(self, folder, *leaning):
-        python = os.environ.get("PADDOCK_LLAMA_PYTHON")
-        assert python, "PADDOCK_LLAMA_PYTHON must name a Python with llama-cpp-python[server] and gguf; ./scripts/test sets it"
+        python = os.environ.get("TESTS_LLAMA_PYTHON")
+        assert python, "TESTS_LLAMA_PYTHON must name a Python with llama-cpp-python[server] and gguf; ./scripts/test sets it"
         model, port = folder / "tiny.gguf", free_port()
         script = pathlib.Path(__file__).parent / "tiny_model.py"
         subprocess.run([python, script, model, *map(str, leaning)], check=True)

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = os.environ.get("PADDOCK_BIN") or str(ROOT / ".build/release/paddock")
+BINARY = os.environ.get("TESTS_BINARY") or str(ROOT / ".build/release/paddock")
 CONTRACT = json.loads((ROOT / "docs/openapi.json").read_text())
 
 

@@ -21,7 +21,7 @@ BODY = json.dumps({"messages": [{"role": "user", "content": "What is the capital
 def test_schemathesis_finds_nothing(start, tmp_path):
     """Thousands of generated requests against the contract that the server itself serves."""
     server = start()
-    st = pathlib.Path(os.environ["PADDOCK_HEAVY_BIN"]) / "st"
+    st = pathlib.Path(os.environ["TESTS_HEAVY_BIN"]) / "st"
     done = subprocess.run(
         [st, "run", server.url + "/openapi.json", "--max-examples", "100", "--seed", "1", "--no-color",
          # A text that is empty and a policy that is not loaded fit the schema and are refused all the same.

@@ -1,5 +1,5 @@
 // What libFuzzer calls: the first byte of an input chooses a reader, the rest is what it reads. A reader may refuse;
-// it must not crash, hang, or break what it promises. Built only where PADDOCK_FUZZ is set: see scripts/fuzz.
+// it must not crash, hang, or break what it promises. Built only where BUILD_FUZZER is set: see scripts/fuzz.
 
 import Conversations
 import Documents
