@@ -10,6 +10,8 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("TESTS_BINARY") or str(ROOT / ".build/release/paddock")
+# What a person has set for a Paddock of their own says nothing about the one under test.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PADDOCK_")}
 CONTRACT = json.loads((ROOT / "docs/openapi.json").read_text())
 
 
@@ -25,7 +27,7 @@ class Paddock:
             self.process = subprocess.Popen(
                 [BINARY, "serve", "--config", file, "--listen", "127.0.0.1:0", *arguments],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-                env={**os.environ, **(environment or {})})
+                env={**ENVIRONMENT, **(environment or {})})
         self.ready_line = self.process.stdout.readline().decode()
         found = re.search(r"ready at (127\.0\.0\.1:\d+)", self.ready_line)
         if not found:
@@ -128,4 +130,4 @@ def paddock(*arguments, stdin="", folder=None):
     """Runs a command of the binary to its end."""
     return subprocess.run(
         [BINARY, *map(str, arguments)], input=stdin.encode() if isinstance(stdin, str) else stdin,
-        capture_output=True, cwd=folder, timeout=120, check=False)
+        capture_output=True, cwd=folder, env=ENVIRONMENT, timeout=120, check=False)
