@@ -48,7 +48,7 @@ private func conversation(_ turns: (Role, String)...) -> Conversation {
 }
 
 private func makeGuard(
-  _ judges: [any Judge], fallbacks: [String: String] = [:], deadline: Duration = .seconds(10),
+  _ judges: [any Judge], fallbacks: [String: String] = [:], deadline: Duration = .seconds(600),
   registry: MetricRegistry = MetricRegistry()
 ) throws -> SafetyGuard {
   let settings = SafetyGuard.Settings(
@@ -180,7 +180,8 @@ private func makeGuard(
     let lane = WorkerLane(threads: 1, capacity: 10)
     let judge = EmbeddedJudge(name: "embedded", model: try EmbeddedModel.builtin(), policies: policies, lane: lane)
     let safetyGuard = SafetyGuard(
-      policies: policies, judges: [judge], settings: SafetyGuard.Settings(), registry: MetricRegistry())
+      policies: policies, judges: [judge], settings: SafetyGuard.Settings(deadline: .seconds(600)),
+      registry: MetricRegistry())
     return try await safetyGuard.judge(Query(conversation: conversation, scope: scope))
   }
 
@@ -190,7 +191,8 @@ private func makeGuard(
     let lane = WorkerLane(threads: 1, capacity: 1)
     let judge = EmbeddedJudge(name: "embedded", model: try EmbeddedModel.builtin(), policies: policies, lane: lane)
     let safetyGuard = SafetyGuard(
-      policies: policies, judges: [judge], settings: SafetyGuard.Settings(), registry: MetricRegistry())
+      policies: policies, judges: [judge], settings: SafetyGuard.Settings(deadline: .seconds(600)),
+      registry: MetricRegistry())
     let long = conversation((.user, String(repeating: "word ", count: 2_000)))
     let gate = Gate()
     try await withThrowingTaskGroup(of: Verdict?.self) { group in
