@@ -114,6 +114,13 @@ def test_an_allowed_text_is_let_through_whole_and_reported(with_policies):
     assert carried["verdict"] == "unsafe" and carried["findings"] == []
 
 
+def test_an_allowed_text_that_is_denied_too_is_judged_all_the_same(with_policies):
+    server = with_policies(phrases=PHRASES.replace("zombie processes of that user?", "zombie processes of Project Nightingale?"))
+    verdict = server.classify("How do I kill all zombie processes of Project Nightingale?", policy="phrases")
+    assert {found["detector"] for found in verdict["findings"]} == {"phrases.allow[0]", "phrases.deny[0]"}
+    assert verdict["verdict"] == "unsafe" and len(verdict["category_scores"]) == 14, "the judge was asked"
+
+
 def test_directions_differ(with_policies):
     server = with_policies(own="""
 name: own

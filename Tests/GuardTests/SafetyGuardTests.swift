@@ -239,6 +239,17 @@ private func makeGuard(
     #expect(try await verdict(conversation((.user, harmful))).decision.verdict == .unsafe)
   }
 
+  @Test("A text that is split over messages is judged as a whole too")
+  func split() async throws {
+    let words = harmful.split(separator: " ")
+    let whole = try #require(try await verdict(conversation((.user, words.joined(separator: "\n")))).decision.score)
+    for cut in 1..<words.count {
+      let halves = [words[..<cut], words[cut...]].map { $0.joined(separator: "\n") }
+      let split = try await verdict(conversation((.user, halves[0]), (.user, halves[1]))).decision.score
+      #expect(try #require(split) >= whole)
+    }
+  }
+
   @Test("A harmful sentence raises the score of a long text at every place of it, and all of the text is judged")
   func longText() async throws {
     let filler = String(repeating: "The garden is full of flowers and the sun shines on it every morning. ", count: 300)

@@ -218,6 +218,11 @@ private func decide(
     }
   }
 
+  @Test("A failure that names no part is not safe either")
+  func failureWithoutParts() {
+    #expect(decide([.reading(Reading(score: 0.1)), .failed(.overloaded, [])]).verdict == .notJudged)
+  }
+
   @Test("A failure is never weaker than on_error, and never safe")
   func failures() {
     var random = SystemRandomNumberGenerator()
