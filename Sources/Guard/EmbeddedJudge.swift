@@ -10,8 +10,22 @@ public struct EmbeddedJudge: Judge {
   public let description: JudgeDescription
   private let model: EmbeddedModel
   private let lane: WorkerLane
-  private let maps: [String: HazardMap]
+  private let tables: [String: HazardTable]
   private let native: Taxonomy
+
+  /// What the model's heads mean under one taxonomy.
+  struct HazardTable: Sendable {
+    /// By head, the positions of the categories that it stands for.
+    var categories: [[Int]]
+    /// Positions that no head stands for.
+    var unreached: [Int]
+
+    init(from native: Taxonomy, to taxonomy: Taxonomy) {
+      let map = HazardMap(from: native, to: taxonomy)
+      categories = EmbeddedModel.hazardCodes.map(map.categories(for:))
+      unreached = map.unreached
+    }
+  }
 
   /// A judge over a verified model; long texts are judged in `lane`.
   public init(name: String, model: EmbeddedModel, policies: PolicySet, lane: WorkerLane) {
@@ -21,17 +35,17 @@ public struct EmbeddedJudge: Judge {
       name: name, kind: "embedded", model: "\(model.name)-\(model.version)", digest: model.digest)
     let native = policies.llamaGuard3
     self.native = native
-    maps = Dictionary(
-      policies.policies.values.map { ($0.taxonomy.digest, HazardMap(from: native, to: $0.taxonomy)) },
+    tables = Dictionary(
+      policies.policies.values.map { ($0.taxonomy.digest, HazardTable(from: native, to: $0.taxonomy)) },
       uniquingKeysWith: { first, _ in first })
   }
 
-  private func map(for policy: Policy) -> HazardMap {
-    maps[policy.taxonomy.digest] ?? HazardMap(from: native, to: policy.taxonomy)
+  private func table(for policy: Policy) -> HazardTable {
+    tables[policy.taxonomy.digest] ?? HazardTable(from: native, to: policy.taxonomy)
   }
 
   /// Categories whose hazards the model has no head for.
-  public func unscoredCategories(of policy: Policy, direction: Direction) -> [Int] { map(for: policy).unreached }
+  public func unscoredCategories(of policy: Policy, direction: Direction) -> [Int] { table(for: policy).unreached }
 
   /// The model is inside the binary and was verified at start.
   public func health(deadline: ContinuousClock.Instant) async -> String? { nil }
@@ -50,9 +64,10 @@ public struct EmbeddedJudge: Judge {
         return JudgeReport(observations: [.failed(error, parts)], contextNotUsed: work.unused)
       }
     }
-    let map = map(for: request.policy)
+    let table = table(for: request.policy)
     return JudgeReport(
-      observations: scores.map { .reading(Self.reading(of: $0, map: map)) } + work.skipped, contextNotUsed: work.unused)
+      observations: scores.map { .reading(Self.reading(of: $0, table: table)) } + work.skipped,
+      contextNotUsed: work.unused)
   }
 
   /// Scores in the worker lane; work whose time ran out while it waited is not begun.
@@ -110,17 +125,20 @@ public struct EmbeddedJudge: Judge {
 
   /// The hazard heads are conditional on unsafe text: from 0.5 on the model names the hazard, and a named category
   /// carries the whole unsafe score; below, a category's score falls in proportion.
-  static func reading(of scores: ClassifierScores, map: HazardMap) -> Reading {
+  static func reading(of scores: ClassifierScores, table: HazardTable) -> Reading {
     var reading = Reading(score: scores.unsafe, signals: ["injection": scores.injection])
     for (hazard, probability) in scores.hazards.enumerated() {
-      let code = EmbeddedModel.hazardCodes[hazard]
-      let categories = map.categories(for: code)
+      let categories = table.categories[hazard]
       let value = scores.unsafe * min(1, probability / 0.5)
       for category in categories {
         reading.categoryScores[category] = max(reading.categoryScores[category] ?? 0, value)
       }
       guard probability >= 0.5 else { continue }
-      if categories.isEmpty { reading.unmapped.append(code) } else { reading.named += categories }
+      if categories.isEmpty {
+        reading.unmapped.append(EmbeddedModel.hazardCodes[hazard])
+      } else {
+        reading.named += categories
+      }
     }
     return reading
   }

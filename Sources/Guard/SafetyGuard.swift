@@ -86,7 +86,8 @@ public final class SafetyGuard: Sendable {
     let decision = builder.decision()
     metrics.record(decision, policy: policy, direction: direction, judge: judge.description.name, took: ended - started)
     return Verdict(
-      id: Self.makeID(), decision: decision, direction: direction, policy: policy, judge: judge.description,
+      id: Identifier.make("cls_", digits: 24), decision: decision, direction: direction, policy: policy,
+      judge: judge.description,
       categoriesNotJudged: unscored, contextNotUsed: report.contextNotUsed,
       output: decision.action == .mask ? Self.masked(request, decision.findings) : nil,
       queueTime: started - query.received, judgeTime: ended - started, totalTime: ended - query.received)
@@ -170,21 +171,6 @@ public final class SafetyGuard: Sendable {
         message.parts[part].text = Masking.masked(message.parts[part].text, spans: found)
       }
       return MaskedMessage(index: index, message: message)
-    }
-  }
-
-  private static func makeID() -> String {
-    var generator = SystemRandomNumberGenerator()
-    let digits: [UInt8] = Array("0123456789abcdef".utf8)
-    return String(unsafeUninitializedCapacity: 28) { buffer in
-      _ = buffer.initialize(fromContentsOf: "cls_".utf8)
-      var bits = generator.next()
-      for index in 4..<28 {
-        if index == 16 { bits = generator.next() }
-        buffer[index] = digits[Int(bits & 15)]
-        bits >>= 4
-      }
-      return 28
     }
   }
 }

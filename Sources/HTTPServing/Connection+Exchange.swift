@@ -190,26 +190,13 @@ extension Connection {
 
 /// What is known of a request while it is answered.
 private struct Exchange {
-  let id = Exchange.makeID()
+  let id = Identifier.make("req_", digits: 16)
   var received = ContinuousClock.now
   var method = ""
   var route: String?
   var version = RequestHead.Version.http11
   var isHead = false
   var requestBytes = 0
-
-  private static func makeID() -> String {
-    var bits = UInt64.random(in: 0 ... .max)
-    return String(unsafeUninitializedCapacity: 20) { buffer in
-      _ = buffer.initialize(fromContentsOf: "req_".utf8)
-      for index in 4..<20 {
-        let digit = UInt8(truncatingIfNeeded: bits & 15)
-        buffer[index] = digit < 10 ? 0x30 + digit : 0x57 + digit
-        bits >>= 4
-      }
-      return 20
-    }
-  }
 }
 
 /// The `Date` of all answers of a loop, made once a second. Loop-confined.

@@ -42,13 +42,34 @@ public struct JSONWriter: Sendable {
   /// A number, or null where it is not finite. `digits` bounds the decimals after the point.
   public mutating func double(_ value: Double, digits: Int = 6) {
     guard value.isFinite else { return null() }
-    var scale = 1.0
+    var scale = 1
     for _ in 0..<digits { scale *= 10 }
-    let scaled = (value * scale).rounded()
+    let scaled = (value * Double(scale)).rounded()
     // Beyond 2^53 there are no decimals left to bound.
     guard scaled.magnitude < 9_007_199_254_740_992 else { return raw("\(value)".utf8) }
-    let rounded = scaled / scale
-    raw(rounded == rounded.rounded() ? String(Int(rounded)).utf8 : "\(rounded)".utf8)
+    separate()
+    if scaled < 0 { bytes.append(UInt8(ascii: "-")) }
+    let (whole, fraction) = Int(scaled.magnitude).quotientAndRemainder(dividingBy: scale)
+    bytes += String(whole).utf8
+    appendFraction(fraction, digits: digits)
+    needsComma = true
+  }
+
+  /// The decimals of a number without the zeros at their end; nothing where there are none.
+  private mutating func appendFraction(_ fraction: Int, digits: Int) {
+    guard fraction > 0 else { return }
+    var (rest, count) = (fraction, digits)
+    while rest % 10 == 0 {
+      rest /= 10
+      count -= 1
+    }
+    bytes.append(UInt8(ascii: "."))
+    let start = bytes.count
+    bytes.append(contentsOf: repeatElement(UInt8(ascii: "0"), count: count))
+    for place in stride(from: start + count - 1, through: start, by: -1) {
+      bytes[place] += UInt8(rest % 10)
+      rest /= 10
+    }
   }
 
   /// A boolean.
@@ -105,6 +126,17 @@ public struct JSONWriter: Sendable {
 
   private mutating func quoted(_ text: String) {
     bytes.append(UInt8(ascii: "\""))
+    if text.utf8.allSatisfy(Self.standsForItself) { bytes += text.utf8 } else { escape(text) }
+    bytes.append(UInt8(ascii: "\""))
+  }
+
+  /// Nearly every text may stand as it is, and a copy is faster than a step for each byte.
+  @inline(__always)
+  private static func standsForItself(_ byte: UInt8) -> Bool {
+    byte >= 0x20 && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\") && byte != 0x7F
+  }
+
+  private mutating func escape(_ text: String) {
     for byte in text.utf8 {
       switch byte {
       case UInt8(ascii: "\""): bytes.append(contentsOf: [UInt8(ascii: "\\"), byte])
@@ -119,7 +151,6 @@ public struct JSONWriter: Sendable {
       default: bytes.append(byte)
       }
     }
-    bytes.append(UInt8(ascii: "\""))
   }
 
   private static func hex(_ nibble: UInt8) -> UInt8 {

@@ -129,8 +129,12 @@ private func kind(_ bytes: [UInt8]) -> JSONError.Kind? {
   func writesNumbers() {
     var writer = JSONWriter()
     writer.array { writer in
-      for value in [0.5, 1, 1.0 / 3, -0.0000001, 123_456_789.25, .infinity, .nan, 1e300] { writer.double(value) }
+      for value in [0.5, 1, 1.0 / 3, -0.0000001, 123_456_789.25, .infinity, .nan, 1e300, -1.05, 0.000025, 99.9999999] {
+        writer.double(value)
+      }
     }
-    #expect(String(decoding: writer.bytes, as: UTF8.self) == "[0.5,1,0.333333,0,123456789.25,null,null,1e+300]")
+    #expect(
+      String(decoding: writer.bytes, as: UTF8.self)
+        == "[0.5,1,0.333333,0,123456789.25,null,null,1e+300,-1.05,0.000025,100]")
   }
 }
