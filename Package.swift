@@ -47,6 +47,7 @@ let package = Package(
     shim("CCurl", links: "curl"),
     shim("CZlib", links: "z"),
     shim("CCrypto", links: "crypto"),
+    shim("COpenSSL", links: "ssl"),
     shim("CWeights"),
     shim("CBuiltins"),
 
@@ -65,14 +66,14 @@ let package = Package(
     room("Telemetry", ["StrictJSON", "Locking", .product(name: "Logging", package: "swift-log")]),
 
     // I/O
-    room("HTTPServing", ["EventLoops", "HTTPWire", "Locking", "CLinux", "CZlib"]),
+    room("HTTPServing", ["EventLoops", "HTTPWire", "Locking", "CLinux", "COpenSSL", "CZlib"]),
     room("ModelBackends", ["EventLoops", "CCurl", "StrictJSON", "Policies"]),
 
     // core
     room("Guard", ["Screening", "Classifier", "ModelBackends", "EventLoops", "Telemetry"]),
 
     // product
-    room("Gateway", ["Guard", "HTTPServing", "Telemetry", "Locking", "StrictJSON", "CBuiltins"]),
+    room("Gateway", ["Guard", "HTTPServing", "Telemetry", "Locking", "StrictJSON", "CBuiltins", "CCrypto"]),
     room("Evaluation", ["Classifier", "Conversations", "StrictJSON", "CZlib"]),
 
     .executableTarget(

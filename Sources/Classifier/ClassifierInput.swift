@@ -17,17 +17,16 @@ public struct ClassifierInput: Sendable {
 
 /// What the embedded classifier says of an input. All values lie in [0, 1].
 public struct ClassifierScores: Sendable, Equatable {
-  /// Calibrated P(unsafe).
-  public var unsafe: Double
-  /// P(hazard | unsafe) for S1 to S14 of Llama Guard 3; from 0.5 on the model names the hazard.
-  public var hazards: [Double]
-  /// P(prompt injection or jailbreak form). Experimental: few training rows.
-  public var injection: Double
+  /// By head: unsafe, 14 hazards, injection.
+  let heads: SIMD16<Float>
 
-  /// Scores.
-  public init(unsafe: Double, hazards: [Double], injection: Double) {
-    self.unsafe = unsafe
-    self.hazards = hazards
-    self.injection = injection
-  }
+  /// Calibrated P(unsafe).
+  public var unsafe: Double { Double(heads[0]) }
+  /// P(prompt injection or jailbreak form). Experimental: few training rows.
+  public var injection: Double { Double(heads[15]) }
+  /// How many hazards there are: S1 to S14 of Llama Guard 3.
+  public static let hazardCount = 14
+
+  /// P(hazard | unsafe), 0 for S1; from 0.5 on the model names the hazard.
+  public func hazard(_ index: Int) -> Double { Double(heads[1 + index]) }
 }

@@ -99,7 +99,7 @@ public struct EmbeddedModel: Sendable {
           let probabilities = probabilities(of: stretch, context: context, isResponse: input.isResponse)
           best = best.map { pointwiseMax($0, probabilities) } ?? probabilities
         }
-        return Self.scores(best ?? .zero)
+        return ClassifierScores(heads: best ?? .zero)
       }
     }
   }
@@ -155,13 +155,6 @@ public struct EmbeddedModel: Sendable {
       probabilities[index] = 1 / (1 + expf(-(logit * head.slope + head.offset)))
     }
     return probabilities
-  }
-
-  private static func scores(_ probabilities: SIMD16<Float>) -> ClassifierScores {
-    ClassifierScores(
-      unsafe: Double(probabilities[0]),
-      hazards: (1...14).map { Double(probabilities[$0]) },
-      injection: Double(probabilities[15]))
   }
 }
 

@@ -79,7 +79,10 @@ public struct Part: Sendable, Equatable {
   public var isReadable: Bool { kind != .media && kind != .opaque }
 
   /// How many characters (Unicode code points) of text it holds.
-  public var characters: Int { text.unicodeScalars.count }
+  public var characters: Int {
+    // Every byte of UTF-8 that continues no character begins one.
+    text.utf8.reduce(into: 0) { count, byte in if byte & 0xC0 != 0x80 { count += 1 } }
+  }
 }
 
 /// Where a part stands in a request, as `messages[2].content[1]`; kept as numbers so that a request costs no string.

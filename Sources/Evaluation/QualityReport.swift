@@ -28,7 +28,7 @@ public struct QualityReport: Sendable {
       content[row.set, default: BinaryMetrics()].add(score: scores.unsafe, isPositive: isUnsafe)
       guard scores.unsafe >= 0.5 else { return }
       for hazard in 0..<14 where codes >> UInt16(hazard) & 1 == 1 {
-        hazards[hazard].append(scores.hazards[hazard] >= 0.5)
+        hazards[hazard].append(scores.hazard(hazard) >= 0.5)
       }
     }
   }

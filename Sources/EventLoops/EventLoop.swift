@@ -1,11 +1,14 @@
 import CLinux
 import Dispatch
 import Glibc
+import Locking
 
 /// One serial Dispatch queue, woken by one source over an epoll set; everything bound to it runs there and nowhere else.
 ///
 /// The source watches the epoll descriptor, so a wake-up drains all ready descriptors in batches: one Dispatch event
-/// for many sockets. That reaches nginx's rate; a source per socket reaches 0.6 of it.
+/// for many sockets. While there is work the handler stays and waits in `epoll_wait` itself, because a way through
+/// Dispatch costs two changes of threads; after a pause it hands its thread back. What other threads want of the loop
+/// comes through a descriptor of the same set.
 ///
 /// The loop is also an executor, in both of Swift's senses. An actor that names it runs on it. A task that prefers it
 /// stays on it: without that preference a continuation that is resumed goes through the shared thread pool before the
@@ -16,12 +19,21 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   /// The queue that all of the loop's work runs on.
   public let queue: DispatchQueue
 
+  /// What other threads ask the loop to do.
+  private enum Errand: Sendable {
+    case job(UnownedJob)
+    case work(@Sendable () -> Void)
+  }
+
   private let epoll: Int32
+  private let bell: Int32
   private let source: any DispatchSourceRead
+  private let errands = Locked<[Errand]>([])
   // Confined to the queue.
   private var slots = RegistrationTable()
   private var timers: TimerQueue
   private var pending: [UnownedJob] = []
+  private var deferred: [any ReadinessHandler] = []
   private var attachments: [ObjectIdentifier: AnyObject] = [:]
 
   /// A running loop.
@@ -32,22 +44,26 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     queue = DispatchQueue(label: "paddock.loop.\(index)", qos: .userInitiated)
     let epoll = clinux_epoll_create()
     guard epoll >= 0 else { throw SystemError.current("epoll_create1") }
-    let timer = clinux_timer_create()
-    guard timer >= 0 else {
-      let error = SystemError.current("timerfd_create")
-      close(epoll)
+    let (timer, bell) = (clinux_timer_create(), clinux_event_create())
+    var error: SystemError?
+    if timer < 0 || bell < 0 {
+      error = .current("timerfd_create or eventfd")
+    } else if clinux_epoll_add(epoll, timer, clinux_readable, RegistrationTable.timerToken) != 0
+      || clinux_epoll_add(epoll, bell, clinux_readable, RegistrationTable.bellToken) != 0
+    {
+      error = .current("epoll_ctl")
+    }
+    if let error {
+      for descriptor in [timer, bell, epoll] where descriptor >= 0 { close(descriptor) }
       throw error
     }
     self.epoll = epoll
+    self.bell = bell
     timers = TimerQueue(descriptor: timer)
     source = DispatchSource.makeReadSource(fileDescriptor: epoll, queue: queue)
-    guard clinux_epoll_add(epoll, timer, clinux_readable, RegistrationTable.timerToken) == 0 else {
-      throw SystemError.current("epoll_ctl")
-    }
-    source.setEventHandler { [unowned self] in self.drain() }
+    source.setEventHandler { [weak self] in self?.drain() }
     source.setCancelHandler {
-      close(timer)
-      close(epoll)
+      for descriptor in [timer, bell, epoll] { close(descriptor) }
     }
     source.activate()
   }
@@ -67,13 +83,32 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   /// Stops the program where loop-confined state is touched from elsewhere.
   public func preconditionOnLoop() { precondition(isCurrent, "not on event loop \(index)") }
 
-  /// Runs a job: at the end of the current batch when called on the loop, else by a hop to its queue.
+  /// Runs a job: at the end of the current batch when called on the loop, else by a wake-up.
   public func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
-    if isCurrent {
-      pending.append(job)
-    } else {
-      queue.async { self.enter { self.run(job) } }
+    if isCurrent { pending.append(job) } else { post(.job(job)) }
+  }
+
+  private func post(_ errand: Errand) {
+    let isFirst = errands.withLock { errands in
+      errands.append(errand)
+      return errands.count == 1
+    }
+    // Who finds others before it knows that the bell was rung for them and not answered yet.
+    if isFirst { clinux_event_ring(bell) }
+  }
+
+  private func runErrands() {
+    clinux_event_clear(bell)
+    let batch = errands.withLock { errands in
+      defer { errands = [] }
+      return errands
+    }
+    for errand in batch {
+      switch errand {
+      case .job(let job): run(job)
+      case .work(let work): work()
+      }
     }
   }
 
@@ -88,8 +123,13 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   public func isIsolatingCurrentContext() -> Bool? { isCurrent }
 
   /// Runs work on the loop, later.
-  public func execute(_ work: @escaping @Sendable () -> Void) {
-    queue.async { self.enter(work) }
+  public func execute(_ work: @escaping @Sendable () -> Void) { post(.work(work)) }
+
+  /// Calls `handler` once more, with nothing ready, after what is ready now: for work that yields to others. Call on the
+  /// loop.
+  public func yield(to handler: any ReadinessHandler) {
+    preconditionOnLoop()
+    deferred.append(handler)
   }
 
   // MARK: Descriptors
@@ -158,39 +198,41 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
   // MARK: The batch
 
-  /// How many batches one wake-up handles before work that was handed to the queue from elsewhere gets its turn. What
-  /// is left wakes the source again.
-  private static let batchesPerWakeUp = 64
+  /// How long an idle handler waits for the next event before it hands its thread back to Dispatch.
+  private static let patience: Int32 = 20
+
+  /// When the current batch began: near enough for deadlines, and free.
+  public private(set) var batchStart = ContinuousClock.now
 
   private func drain() {
-    enter {
-      withUnsafeTemporaryAllocation(of: clinux_ready.self, capacity: 256) { ready in
-        for _ in 0..<Self.batchesPerWakeUp {
-          let count = max(0, Int(clinux_epoll_poll(epoll, ready.baseAddress, Int32(ready.count))))
-          for event in ready[..<count] { dispatch(event) }
-          runPendingOnce()
-          if count == 0, pending.isEmpty { return }
-        }
+    clinux_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
+    withUnsafeTemporaryAllocation(of: clinux_ready.self, capacity: 256) { ready in
+      while true {
+        let isBusy = !pending.isEmpty || !deferred.isEmpty
+        let count = clinux_epoll_wait(epoll, ready.baseAddress, Int32(ready.count), isBusy ? 0 : Self.patience)
+        if count <= 0, !isBusy { break }
+        batchStart = .now
+        for event in ready[..<max(0, Int(count))] { dispatch(event) }
+        runDeferred()
+        runPendingOnce()
       }
     }
+    clinux_set_current_loop(nil)
   }
 
   private func dispatch(_ event: clinux_ready) {
-    if event.token == RegistrationTable.timerToken {
-      for timer in timers.due(now: .now) { timer.fire() }
-    } else {
-      slots.handler(token: event.token)?.ready(Readiness(epollEvents: event.events))
+    switch event.token {
+    case RegistrationTable.timerToken: for timer in timers.due(now: batchStart) { timer.fire() }
+    case RegistrationTable.bellToken: runErrands()
+    default: slots.handler(token: event.token)?.ready(Readiness(epollEvents: event.events))
     }
   }
 
-  /// Runs `work` as this loop, then what it made ready to run.
-  private func enter(_ work: () -> Void) {
-    clinux_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
-    work()
-    runPendingOnce()
-    // A job that yields again and again must not keep descriptors and timers waiting.
-    if !pending.isEmpty { queue.async { self.drain() } }
-    clinux_set_current_loop(nil)
+  private func runDeferred() {
+    guard !deferred.isEmpty else { return }
+    let batch = deferred
+    deferred = []
+    for handler in batch { handler.ready([]) }
   }
 
   private func runPendingOnce() {

@@ -2,21 +2,44 @@ import Glibc
 
 /// Names for requests and verdicts that nobody can guess or meet twice.
 public enum Identifier {
-  /// The prefix and `digits` (at most 32) random hexadecimal digits, as `req_0123456789abcdef`.
+  /// A random word.
+  public static func word() -> UInt64 { RandomWords.next() }
+
+  /// The prefix and 16 hexadecimal digits, as `req_0123456789abcdef`.
+  public static func text(_ prefix: StaticString, _ word: UInt64) -> String {
+    String(unsafeUninitializedCapacity: prefix.utf8CodeUnitCount + 16) { buffer in
+      write(prefix, [word, 0], digits: 16, to: buffer)
+    }
+  }
+
+  /// Appends what `text` gives.
+  public static func append(_ prefix: StaticString, _ word: UInt64, to bytes: inout [UInt8]) {
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 64) { buffer in
+      let count = write(prefix, [word, 0], digits: 16, to: buffer)
+      bytes.append(contentsOf: UnsafeBufferPointer(rebasing: buffer[..<count]))
+    }
+  }
+
+  /// The prefix and `digits` (at most 32) random hexadecimal digits, as `cls_0123456789abcdef01234567`.
   public static func make(_ prefix: StaticString, digits: Int) -> String {
     precondition(digits <= 32)
-    let prefixCount = prefix.utf8CodeUnitCount
-    return String(unsafeUninitializedCapacity: prefixCount + digits) { buffer in
-      for index in 0..<prefixCount { buffer[index] = prefix.utf8Start[index] }
-      var bits: UInt64 = 0
-      for digit in 0..<digits {
-        if digit & 15 == 0 { bits = RandomWords.next() }
-        let value = UInt8(truncatingIfNeeded: bits & 15)
-        buffer[prefixCount + digit] = value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
-        bits >>= 4
-      }
-      return prefixCount + digits
+    let words: SIMD2<UInt64> = [word(), word()]
+    return String(unsafeUninitializedCapacity: prefix.utf8CodeUnitCount + digits) { buffer in
+      write(prefix, words, digits: digits, to: buffer)
     }
+  }
+
+  @discardableResult
+  private static func write(
+    _ prefix: StaticString, _ words: SIMD2<UInt64>, digits: Int, to buffer: UnsafeMutableBufferPointer<UInt8>
+  ) -> Int {
+    let prefixCount = prefix.utf8CodeUnitCount
+    for index in 0..<prefixCount { buffer[index] = prefix.utf8Start[index] }
+    for digit in 0..<digits {
+      let value = UInt8(truncatingIfNeeded: words[digit >> 4] >> UInt64(4 * (digit & 15))) & 15
+      buffer[prefixCount + digit] = value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+    }
+    return prefixCount + digits
   }
 }
 
@@ -32,10 +55,13 @@ private final class RandomWords {
 
   private func take() -> UInt64 {
     if let word = words.popLast() { return word }
+    words.reserveCapacity(Self.batch)
     // 256 bytes is the most that one call gives.
-    words = Array(unsafeUninitializedCapacity: 32) { buffer, count in
-      count = getentropy(buffer.baseAddress, 256) == 0 ? 32 : 0
+    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: Self.batch) { buffer in
+      if getentropy(buffer.baseAddress, Self.batch * 8) == 0 { words.append(contentsOf: buffer) }
     }
     return words.popLast() ?? .random(in: 0 ... .max)
   }
+
+  private static let batch = 32
 }

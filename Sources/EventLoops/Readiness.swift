@@ -54,8 +54,9 @@ public struct Registration: Sendable, Hashable {
 
 /// The descriptors of one loop by slot.
 struct RegistrationTable {
-  /// No registration has this token: slots stay below `UInt32.max`.
+  /// No registration has these tokens: slots stay below them.
   static let timerToken = UInt64.max
+  static let bellToken = UInt64.max - 1
 
   private struct Slot {
     var generation: UInt32

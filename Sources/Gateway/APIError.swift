@@ -20,6 +20,17 @@ public struct APIError: Error, Sendable, Equatable {
     self.param = param
   }
 
+  /// After how many seconds to try again; nil where that would not help.
+  public var retryAfter: Int?
+
+  /// There is too much to do.
+  static var overloaded: APIError {
+    var error = APIError(
+      status: 429, code: "overloaded", message: "too many requests are waiting; try again in a second")
+    error.retryAfter = 1
+    return error
+  }
+
   /// A field of the request is wrong.
   static func field(_ path: String, _ problem: String) -> APIError {
     APIError(status: 400, code: "invalid_field", message: "\(path) \(problem)", param: path)
@@ -63,6 +74,9 @@ public struct APIError: Error, Sendable, Equatable {
 
   /// The answer.
   func response(headers: [(name: String, value: String)] = []) -> ServerResponse {
-    .json(status: status, json, headers: headers)
+    var headers = headers
+    if let retryAfter { headers.append(("Retry-After", "\(retryAfter)")) }
+    if status == 401 { headers.append(("WWW-Authenticate", "Bearer realm=\"paddock\"")) }
+    return .json(status: status, json, headers: headers)
   }
 }

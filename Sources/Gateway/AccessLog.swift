@@ -12,9 +12,11 @@ enum AccessLog {
   static func line(_ record: RequestRecord) -> [UInt8] {
     LogLine.make(level: "info") { writer in
       writer.member("message", "request")
-      writer.member("request_id", record.id)
+      writer.member("request_id", "\(record.id)")
+      if let trace = record.trace { writer.member("trace_id", trace) }
+      if let key = record.caller as? APIKey { writer.member("key", key.record.name) }
       writer.member("method", record.method)
-      writer.member("route", record.route ?? "none")
+      writer.member("route", record.route?.name ?? "none")
       writer.key("status")
       if let status = record.status { writer.int(status) } else { writer.null() }
       writer.key("duration_ms")
@@ -27,11 +29,11 @@ enum AccessLog {
   }
 
   /// - Parameter text: the query whose text is captured; nil keeps it out.
-  static func line(_ verdict: Verdict, request: String, text: Query?) -> [UInt8] {
+  static func line(_ verdict: Verdict, request: RequestID, text: Query?) -> [UInt8] {
     let decision = verdict.decision
     return LogLine.make(level: decision.failures.isEmpty ? "info" : "warning") { writer in
       writer.member("message", "verdict")
-      writer.member("request_id", request)
+      writer.member("request_id", "\(request)")
       writer.member("id", verdict.id)
       writer.member("policy", verdict.policy.name)
       writer.member("judge", verdict.judge.name)

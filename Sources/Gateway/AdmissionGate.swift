@@ -33,10 +33,16 @@ final class AdmissionGate: Sendable {
   /// How many wait.
   var queued: Int { waiting.load(ordering: .relaxed) }
 
+  /// Whether nobody more may even wait.
+  var isFull: Bool { queued >= queueLimit && inFlight >= limit }
+
+  /// Lets the caller in where it need not wait. Who was let in calls `leave` once.
+  func tryEnter() -> Bool { waiting.load(ordering: .sequentiallyConsistent) == 0 && take() }
+
   /// Lets the caller in, at once or when its turn comes; false where the queue is full or the caller was cancelled.
   /// Who was let in calls `leave` once.
   func enter() async -> Bool {
-    if waiting.load(ordering: .sequentiallyConsistent) == 0, take() { return true }
+    if tryEnter() { return true }
     return await wait()
   }
 

@@ -3,7 +3,7 @@ import HTTPServing
 import StrictJSON
 
 /// `POST /v1/classify/batch`: many requests in one, answered in order.
-extension Gateway {
+extension Endpoints {
   /// How many items are judged side by side.
   private static let itemsAtOnce = 8
 
@@ -74,8 +74,11 @@ extension Gateway {
 
   private func result(of item: JSON, at index: Int, _ request: ServerRequest) async -> Result<[UInt8], APIError> {
     do {
-      let classify = try ClassifyRequest(item, unknownFields: settings.unknownFields, received: request.received)
-      let verdict = try await judge(classify.query)
+      var classify = try ClassifyRequest(item, unknownFields: settings.unknownFields, received: request.received)
+      try assign(&classify, request)
+      let judgement = try begin(classify.query)
+      let verdict: Verdict
+      if let atOnce = judgement.atOnce() { verdict = atOnce } else { verdict = await judgement.finish() }
       log(verdict, request: request.id, classify.query)
       return .success(verdict.json(metadata: classify.metadata))
     } catch {

@@ -7,69 +7,135 @@ import Screening
 import StrictJSON
 import Telemetry
 
-/// What each route answers.
-extension Gateway {
-  func answer(_ endpoint: Endpoint, _ request: ServerRequest) async throws(APIError) -> ServerResponse {
+/// What each route answers. Everything is judged by the one guard.
+final class Endpoints: Sendable {
+  let safetyGuard: SafetyGuard
+  let settings: Gateway.Settings
+  let readiness: ReadinessProbe
+  private let shared: Gateway.Shared
+  var sink: LogSink { shared.sink }
+  var gate: AdmissionGate { shared.gate }
+
+  init(guard safetyGuard: SafetyGuard, settings: Gateway.Settings, readiness: ReadinessProbe, shared: Gateway.Shared) {
+    self.safetyGuard = safetyGuard
+    self.settings = settings
+    self.readiness = readiness
+    self.shared = shared
+  }
+
+  func answer(_ endpoint: Endpoint, _ request: ServerRequest) -> Answer {
     switch endpoint {
-    case .classify: return try await classify(request)
-    case .batch: return try await classifyBatch(request)
-    case .health: return .json(Array(#"{"status":"ok"}"#.utf8))
-    case .ready: return await ready()
+    case .classify: return classify(request)
+    case .batch: return permitted { () throws(APIError) in try await self.classifyBatch(request) }
+    case .health: return .now(Self.healthy)
+    case .ready: return .later { await self.ready() }
     case .metrics:
-      return ServerResponse(
-        status: 200, headers: [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")],
-        body: Array(registry.render().utf8))
-    case .policies: return .json(Catalog.policies(safetyGuard))
+      return .now(
+        ServerResponse(
+          status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8",
+          body: Array(shared.registry.render().utf8)))
+    case .policies: return .now(.json(Catalog.policies(safetyGuard)))
     case .policy:
       let name = request.head.path.split(separator: "/").last.map(String.init)?.percentDecoded ?? ""
       guard let policy = safetyGuard.policies.policies[name] else {
-        throw APIError(status: 404, code: "policy_not_found", message: "no policy of this name is loaded")
+        let error = APIError(status: 404, code: "policy_not_found", message: "no policy of this name is loaded")
+        return .now(error.response())
       }
-      return .json(Catalog.policy(policy))
-    case .judges: return .json(Catalog.judges(safetyGuard, health: await readiness.health()))
-    case .contract: return .json(Contract.bytes)
+      return .now(.json(Catalog.policy(policy)))
+    case .judges: return .later { .json(Catalog.judges(self.safetyGuard, health: await self.readiness.health())) }
+    case .contract: return .now(.json(Contract.bytes))
     }
   }
+
+  private static let healthy = ServerResponse.json(Array(#"{"status":"ok"}"#.utf8))
 
   // MARK: Judging
 
-  private func classify(_ request: ServerRequest) async throws(APIError) -> ServerResponse {
+  /// Short requests that nobody has to wait for are answered where they stand.
+  private func classify(_ request: ServerRequest) -> Answer {
+    guard request.body.count <= Self.loopBytes, !Self.isCompressed(request), gate.tryEnter() else {
+      return permitted { () throws(APIError) in try await self.classifyLong(request) }
+    }
+    do throws(APIError) {
+      let classify = try decoded(request.body, request)
+      let judgement = try begin(classify.query)
+      if let verdict = judgement.atOnce() {
+        gate.leave()
+        return .now(response(verdict, classify, request))
+      }
+      return .later {
+        defer { self.gate.leave() }
+        return self.response(await judgement.finish(), classify, request)
+      }
+    } catch {
+      gate.leave()
+      return .now(error.response())
+    }
+  }
+
+  private func classifyLong(_ request: ServerRequest) async throws(APIError) -> ServerResponse {
     let body = try await body(of: request)
     let classify: ClassifyRequest
     if body.count <= Self.loopBytes {
-      classify = try ClassifyRequest(bytes: body, unknownFields: settings.unknownFields, received: request.received)
+      classify = try decoded(body, request)
     } else {
-      classify = try await inLane(cost: body.count) { [settings] () throws(APIError) in
-        try ClassifyRequest(bytes: body, unknownFields: settings.unknownFields, received: request.received)
-      }
+      classify = try await inLane(cost: body.count) { () throws(APIError) in try self.decoded(body, request) }
     }
-    let verdict = try await judge(classify.query)
-    log(verdict, request: request.id, classify.query)
-    return .json(verdict.json(metadata: classify.metadata))
+    let judgement = try begin(classify.query)
+    if let verdict = judgement.atOnce() { return response(verdict, classify, request) }
+    return response(await judgement.finish(), classify, request)
   }
 
-  func judge(_ query: Query) async throws(APIError) -> Verdict {
-    do {
-      return try await safetyGuard.judge(query)
-    } catch {
-      throw APIError(error)
+  /// Waits for a permit, then answers.
+  private func permitted(_ work: @escaping @Sendable () async throws(APIError) -> ServerResponse) -> Answer {
+    .later {
+      guard await self.gate.enter() else { return APIError.overloaded.response() }
+      defer { self.gate.leave() }
+      do throws(APIError) { return try await work() } catch { return error.response() }
     }
+  }
+
+  /// The request in a body, with the rights of its caller.
+  private func decoded(_ body: [UInt8], _ request: ServerRequest) throws(APIError) -> ClassifyRequest {
+    var classify = try ClassifyRequest(
+      bytes: body, unknownFields: settings.unknownFields, received: request.received)
+    try assign(&classify, request)
+    return classify
+  }
+
+  /// Gives a query what its caller brought along: rights, name and trace.
+  func assign(_ classify: inout ClassifyRequest, _ request: ServerRequest) throws(APIError) {
+    if let key = request.caller as? APIKey { try key.apply(to: &classify.query) }
+    classify.query.trace = TraceContext(request.head)?.value
+  }
+
+  func begin(_ query: Query) throws(APIError) -> Judgement {
+    do { return try safetyGuard.begin(query) } catch { throw APIError(error) }
+  }
+
+  private func response(_ verdict: Verdict, _ classify: ClassifyRequest, _ request: ServerRequest) -> ServerResponse {
+    log(verdict, request: request.id, classify.query)
+    return .json(verdict.json(metadata: classify.metadata))
   }
 
   /// Above this many bytes decoding takes longer than ~100 µs and leaves the loop.
   private static let loopBytes = 8_192
 
+  private static func isCompressed(_ request: ServerRequest) -> Bool {
+    guard let coding = request.head.headers["content-encoding"] else { return false }
+    return coding.lowercased() != "identity"
+  }
+
   /// The body without its content coding.
   func body(of request: ServerRequest) async throws(APIError) -> [UInt8] {
-    guard let coding = request.head.headers["content-encoding"]?.lowercased(), coding != "identity" else {
-      return request.body
-    }
+    guard Self.isCompressed(request) else { return request.body }
     let limit = settings.bodyBytes
+    let ratio = settings.gzipRatio
     // A kilobyte may hold a megabyte, so what it costs is not known before.
     return try await inLane(cost: limit) { () throws(APIError) in
       do throws(GzipDecoder.Failure) {
-        return try GzipDecoder.decode(request.body, limit: limit)
-      } catch { throw APIError(error, limit: limit) }
+        return try GzipDecoder.decode(request.body, limit: limit, ratio: ratio)
+      } catch { throw APIError(error, limit: limit, ratio: ratio) }
     }
   }
 
@@ -79,13 +145,36 @@ extension Gateway {
   ) async throws(APIError) -> Value {
     let result: Result<Value, APIError>
     do {
-      result = try await lane.run(estimatedCost: .nanoseconds(15 * cost)) {
+      result = try await shared.lane.run(estimatedCost: .nanoseconds(15 * cost)) {
         Result { () throws(APIError) in try work() }
       }
-    } catch {
-      throw APIError(status: 429, code: "overloaded", message: "too much work is waiting; try again in a second")
-    }
+    } catch { throw .overloaded }
     return try result.get()
+  }
+
+  // MARK: Compression
+
+  /// The answer, compressed where it is long enough and the client takes gzip.
+  func compressed(_ answer: Answer, for head: RequestHead) -> Answer {
+    switch answer {
+    case .now(let response):
+      guard response.body.count >= settings.gzipBytes, ContentCoding.acceptsGzip(head) else { return answer }
+      if response.body.count <= Self.loopBytes { return .now(response.compressed()) }
+      return .later { await self.compressedInLane(response) }
+    case .later(let work):
+      guard ContentCoding.acceptsGzip(head) else { return answer }
+      return .later {
+        let response = await work()
+        guard response.body.count >= self.settings.gzipBytes else { return response }
+        return await self.compressedInLane(response)
+      }
+    }
+  }
+
+  /// Without a place in the lane the answer goes out as it is.
+  private func compressedInLane(_ response: ServerResponse) async -> ServerResponse {
+    let body = response.body.count
+    return (try? await shared.lane.run(estimatedCost: .nanoseconds(20 * body)) { response.compressed() }) ?? response
   }
 
   // MARK: Operations
@@ -102,7 +191,7 @@ extension Gateway {
   }
 
   /// One line for every verdict that is not a plain pass.
-  func log(_ verdict: Verdict, request: String, _ query: Query) {
+  func log(_ verdict: Verdict, request: RequestID, _ query: Query) {
     guard verdict.decision.action != .allow || settings.captureText else { return }
     sink.write(AccessLog.line(verdict, request: request, text: settings.captureText ? query : nil))
   }
@@ -110,8 +199,12 @@ extension Gateway {
 
 extension APIError {
   /// Why a body could not be decompressed.
-  init(_ failure: GzipDecoder.Failure, limit: Int) {
+  init(_ failure: GzipDecoder.Failure, limit: Int, ratio: Int) {
     switch failure {
+    case .tooDense:
+      self.init(
+        status: 413, code: "body_too_dense",
+        message: "the decompressed body is more than \(ratio) times as large as it was sent")
     case .malformed:
       self.init(status: 400, code: "invalid_gzip", message: "the body is not a complete gzip stream")
     case .tooLarge:

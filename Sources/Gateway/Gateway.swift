@@ -1,4 +1,3 @@
-import Dispatch
 import EventLoops
 import Guard
 import HTTPServing
@@ -6,12 +5,17 @@ import HTTPWire
 import Policies
 import Telemetry
 
-/// The HTTP API: routes, admission, endpoints. Everything is judged by the one guard.
+/// The HTTP API: which route, whether it is open to this listener and this key, and what of the head already rules a
+/// request out. What a route answers stands in Endpoints.swift.
 public final class Gateway: Application {
   /// What the configuration says of the API.
   public struct Settings: Sendable {
     /// The most bytes of a request body, before and after decompression; more is answered with 413.
     public var bodyBytes = 1_048_576
+    /// How many times its size a body may have after decompression; more is answered with 413.
+    public var gzipRatio = 200
+    /// The fewest bytes of an answer that is compressed for clients that take it.
+    public var gzipBytes = 4_096
     /// How many requests are judged at once.
     public var inFlight = 256
     /// How many more may wait; beyond it 429.
@@ -29,68 +33,83 @@ public final class Gateway: Application {
     public init() {}
   }
 
-  let safetyGuard: SafetyGuard
-  let settings: Settings
-  let registry: MetricRegistry
-  let sink: LogSink
-  let lane: WorkerLane
-  let readiness: ReadinessProbe
-  let gate: AdmissionGate
+  /// What outlives a reload.
+  public struct Shared: Sendable {
+    let registry: MetricRegistry
+    let sink: LogSink
+    let lane: WorkerLane
+    let bodies: BodyBudget
+    let gate: AdmissionGate
+
+    /// What one process has once; `settings` fix how many requests are judged at once.
+    public init(
+      settings: Settings, registry: MetricRegistry, sink: LogSink, lane: WorkerLane, bodies: BodyBudget
+    ) {
+      self.registry = registry
+      self.sink = sink
+      self.lane = lane
+      self.bodies = bodies
+      let gate = AdmissionGate(limit: settings.inFlight, queueLimit: settings.queue)
+      self.gate = gate
+      registry.gauge("paddock_in_flight", help: "Requests that are being judged.") { Double(gate.inFlight) }
+      registry.gauge("paddock_queued", help: "Requests that wait for their turn.") { Double(gate.queued) }
+      registry.gauge("paddock_lane_waiting", help: "Pieces of work that wait for a worker.") { Double(lane.waiting) }
+      registry.gauge("paddock_body_bytes", help: "Bytes of request bodies in memory.") { Double(bodies.taken) }
+    }
+  }
+
+  private let endpoints: Endpoints
+  private let keys: KeyRing?
   private let routes: RouteTable
+  private let handlers: [RouteHandler]
   private let metrics: RequestMetrics
 
-  /// A gateway in front of a guard.
+  /// A gateway in front of a guard. With `keys` every route but health needs one.
   public init(
-    guard safetyGuard: SafetyGuard, settings: Settings, readiness: ReadinessProbe, lane: WorkerLane,
-    registry: MetricRegistry, sink: LogSink
+    guard safetyGuard: SafetyGuard, settings: Settings, keys: KeyRing?, readiness: ReadinessProbe, shared: Shared
   ) {
-    self.safetyGuard = safetyGuard
-    self.settings = settings
-    self.readiness = readiness
-    self.lane = lane
-    self.registry = registry
-    self.sink = sink
-    let gate = AdmissionGate(limit: settings.inFlight, queueLimit: settings.queue)
-    self.gate = gate
+    let endpoints = Endpoints(guard: safetyGuard, settings: settings, readiness: readiness, shared: shared)
+    self.endpoints = endpoints
+    self.keys = keys
     routes = RouteTable(bodyBytes: settings.bodyBytes)
-    metrics = RequestMetrics(routes: routes.names, registry: registry)
-    registry.gauge("paddock_in_flight", help: "Requests that are being judged.") { Double(gate.inFlight) }
-    registry.gauge("paddock_queued", help: "Requests that wait for their turn.") { Double(gate.queued) }
-    registry.gauge("paddock_lane_waiting", help: "Pieces of work that wait for a worker.") { Double(lane.waiting) }
+    handlers = routes.all.map { RouteHandler($0, endpoints: endpoints) }
+    metrics = RequestMetrics(routes: routes.labels, registry: shared.registry)
   }
 
   // MARK: Application
 
-  /// Finds the route, checks what can be known before the body, and takes a permit.
-  public func admit(_ head: RequestHead, received: ContinuousClock.Instant) async -> Admission {
+  /// Finds the route and checks what can be known before the body.
+  public func admit(_ head: RequestHead, on listener: ListenerTraits) -> Admission {
     let route: Route
-    switch routes.route(head) {
-    case .failure(let refusal): return .refused(refusal.response, route: refusal.route)
-    case .success(let found): route = found
+    switch routes.route(head, purpose: listener.purpose) {
+    case .refused(let response, let label): return .refused(response, route: label)
+    case .found(let found): route = found
     }
-    guard route.takesBody else { return .admitted(RouteHandler(route: route, gateway: self, holdsPermit: false)) }
-    if let error = Self.problem(ofBody: head) { return .refused(error.response(), route: route.name) }
-    guard await gate.enter() else {
-      let error = APIError(
-        status: 429, code: "overloaded", message: "too many requests are waiting; try again in a second")
-      return .refused(error.response(headers: [("Retry-After", "1")]), route: route.name)
+    var key: APIKey?
+    if let keys, !listener.allowsWithoutKeys, route.endpoint.needsKey {
+      switch keys.check(head) {
+      case .success(let found): key = found
+      case .failure(let error): return .refused(error.response(), route: route.label)
+      }
     }
-    return .admitted(RouteHandler(route: route, gateway: self, holdsPermit: true))
+    guard route.takesBody else { return .admitted(handlers[route.label.index], caller: key) }
+    if let error = Self.problem(ofBody: head) { return .refused(error.response(), route: route.label) }
+    // Before the body is read: what would only wait in vain need not be sent.
+    if endpoints.gate.isFull { return .refused(APIError.overloaded.response(), route: route.label) }
+    return .admitted(handlers[route.label.index], caller: key)
   }
 
   /// What the head already says against a JSON body.
   private static func problem(ofBody head: RequestHead) -> APIError? {
-    if head.body == .none, head.headers["content-length"] == nil {
+    if head.body == .none, !head.headers.contains("content-length") {
       return APIError(
         status: 411, code: "length_required", message: "a body is needed, with Content-Length or chunked")
     }
-    if let type = head.headers["content-type"] {
-      let media = type.prefix { $0 != ";" }.trimmingSpaces.lowercased()
-      guard media == "application/json" || (media.hasPrefix("application/") && media.hasSuffix("+json")) else {
-        return APIError(
-          status: 415, code: "unsupported_media_type",
-          message: "the body must be JSON: send the header content-type: application/json")
-      }
+    // The usual value needs no reading.
+    if !head.headers.first("content-type", is: "application/json"), let type = head.headers["content-type"],
+      let error = MediaType.problem(type)
+    {
+      return error
     }
     if let coding = head.headers["content-encoding"]?.lowercased() {
       guard ["gzip", "x-gzip", "identity"].contains(coding) else {
@@ -107,38 +126,55 @@ public final class Gateway: Application {
     case .http(let error): APIError(status: error.status, code: error.code, message: error.message).response()
     case .timeout:
       APIError(status: 408, code: "request_timeout", message: "the request did not come in in time").response()
+    case .bodiesTooLarge: APIError.overloaded.response()
     }
   }
 
   /// Counts and logs.
   public func finished(_ record: RequestRecord) {
     metrics.record(record)
-    if settings.accessLog { sink.write(AccessLog.line(record)) }
+    if endpoints.settings.accessLog { endpoints.sink.write(AccessLog.line(record)) }
   }
 }
 
-/// Answers one request of a route.
+/// Answers the requests of one route, compressed where the client takes that.
 private final class RouteHandler: RequestHandler {
   private let handled: Route
-  private let gateway: Gateway
-  private let holdsPermit: Bool
+  private let endpoints: Endpoints
 
-  init(route: Route, gateway: Gateway, holdsPermit: Bool) {
+  init(_ route: Route, endpoints: Endpoints) {
     handled = route
-    self.gateway = gateway
-    self.holdsPermit = holdsPermit
+    self.endpoints = endpoints
   }
 
-  var route: String { handled.name }
+  var route: RouteLabel { handled.label }
   var bodyLimit: Int { handled.bodyLimit }
-  func finish() { if holdsPermit { gateway.gate.leave() } }
 
-  func respond(to request: ServerRequest) async -> ServerResponse {
-    do {
-      return try await gateway.answer(handled.endpoint, request)
-    } catch {
-      return error.response()
+  func respond(to request: ServerRequest) -> Answer {
+    endpoints.compressed(endpoints.answer(handled.endpoint, request), for: request.head)
+  }
+}
+
+/// What `Content-Type` must say of a JSON body.
+enum MediaType {
+  static func problem(_ value: String) -> APIError? {
+    let pieces = value.split(separator: ";", omittingEmptySubsequences: false).map(\.trimmingSpaces)
+    let media = pieces[0].lowercased()
+    guard media == "application/json" || (media.hasPrefix("application/") && media.hasSuffix("+json")) else {
+      return APIError(
+        status: 415, code: "unsupported_media_type",
+        message: "the body must be JSON: send the header content-type: application/json")
     }
+    for parameter in pieces.dropFirst() {
+      let sides = parameter.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      guard sides.count == 2, sides[0].trimmingSpaces.lowercased() == "charset" else { continue }
+      let charset = sides[1].trimmingSpaces.filter { $0 != "\"" }.lowercased()
+      guard ["utf-8", "utf8", "us-ascii"].contains(charset) else {
+        return APIError(
+          status: 415, code: "unsupported_charset", message: "the body must be UTF-8: send no charset, or utf-8")
+      }
+    }
+    return nil
   }
 }
 

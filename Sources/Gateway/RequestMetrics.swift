@@ -1,35 +1,41 @@
 import HTTPServing
 import Telemetry
 
-/// What is counted of requests. All counters are made at start, so that a request takes no lock.
+/// What is counted of requests. All counters are made at start, so that a request takes no lock and looks nothing up.
 struct RequestMetrics: Sendable {
-  private let counters: [String: [Int: Counter]]
-  private let latency: [String: Histogram]
+  /// By route, then status.
+  private let counters: [Counter]
+  private let latency: [Histogram]
 
   private static let statuses = [
-    0, 200, 400, 404, 405, 408, 411, 413, 414, 415, 417, 422, 429, 431, 500, 501, 503, 505,
+    200, 0, 204, 400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 417, 422, 429, 431, 500, 501, 503, 505,
   ]
 
-  init(routes: [String], registry: MetricRegistry) {
-    var counters: [String: [Int: Counter]] = [:]
-    var latency: [String: Histogram] = [:]
-    for route in routes.sorted() + ["unknown", "none"] {
+  init(routes: [RouteLabel], registry: MetricRegistry) {
+    var counters: [Counter] = []
+    var latency: [Histogram] = []
+    for route in routes {
       for status in Self.statuses {
-        counters[route, default: [:]][status] = registry.counter(
-          "paddock_requests_total", help: "Requests by route and status; client_left is one that nobody waited for.",
-          ("route", route), ("status", status == 0 ? "client_left" : String(status)))
+        counters.append(
+          registry.counter(
+            "paddock_requests_total", help: "Requests by route and status; client_left is one that nobody waited for.",
+            ("route", route.name), ("status", status == 0 ? "client_left" : String(status))))
       }
-      latency[route] = registry.histogram(
-        "paddock_request_seconds", help: "Time from the first byte of a request to the last of its answer.",
-        ("route", route))
+      latency.append(
+        registry.histogram(
+          "paddock_request_seconds", help: "Time from the first byte of a request to the last of its answer.",
+          ("route", route.name)))
     }
     self.counters = counters
     self.latency = latency
   }
 
   func record(_ record: RequestRecord) {
-    let route = record.route ?? "none"
-    counters[route]?[record.status ?? 0]?.add()
-    latency[route]?.record(record.duration)
+    // What is no request has no route: the last label.
+    let route = record.route?.index ?? latency.count - 1
+    if let status = Self.statuses.firstIndex(of: record.status ?? 0) {
+      counters[route * Self.statuses.count + status].add()
+    }
+    latency[route].record(record.duration)
   }
 }

@@ -7,12 +7,17 @@ enum Endpoint: Sendable {
   case health, ready, metrics
   case policies, policy, judges
   case contract
+
+  /// What those who run it ask; a listener for operations answers nothing else.
+  var isForOperations: Bool { self == .health || self == .ready || self == .metrics }
+  /// Probes of a load balancer carry no key, and what they learn is no secret.
+  var needsKey: Bool { self != .health && self != .ready }
 }
 
 /// One line of the route table.
 struct Route: Sendable {
-  /// As metrics and logs name it.
-  var name: String
+  /// As metrics and logs name it, and its place in the table.
+  var label: RouteLabel
   /// The method; `GET` answers `HEAD` too.
   var method: String
   var endpoint: Endpoint
@@ -21,59 +26,77 @@ struct Route: Sendable {
 
   /// Whether it reads a body, and so needs a permit.
   var takesBody: Bool { method == "POST" }
-  var allow: String { method == "GET" ? "GET, HEAD" : method }
+  var allow: String { method == "GET" ? "GET, HEAD, OPTIONS" : "\(method), OPTIONS" }
 }
 
 /// All routes. A last segment `{name}` stands for any one segment.
 struct RouteTable: Sendable {
-  /// Why no route takes a request.
-  struct Refusal: Error {
-    var route: String
-    var response: ServerResponse
+  /// What became of the search for a route.
+  enum Match {
+    case found(Route)
+    case refused(ServerResponse, RouteLabel)
   }
 
-  private let exact: [String: Route]
-  private let prefixes: [(prefix: String, route: Route)]
+  /// By the place in their labels.
+  let all: [Route]
+  private let exact: [String: Int]
+  private let prefixes: [(prefix: String, index: Int)]
+  private let unknown: RouteLabel
+  private let none: RouteLabel
 
-  /// The names of all routes.
-  var names: [String] { exact.values.map(\.name) + prefixes.map(\.route.name) }
+  /// All labels: of the routes, of a path that none answers, and of what is no request.
+  var labels: [RouteLabel] { all.map(\.label) + [unknown, none] }
 
   init(bodyBytes: Int) {
-    let routes = [
-      Route(name: "/v1/classify", method: "POST", endpoint: .classify, bodyLimit: bodyBytes),
-      Route(name: "/v1/classify/batch", method: "POST", endpoint: .batch, bodyLimit: bodyBytes),
-      Route(name: "/healthz", method: "GET", endpoint: .health, bodyLimit: 0),
-      Route(name: "/readyz", method: "GET", endpoint: .ready, bodyLimit: 0),
-      Route(name: "/metrics", method: "GET", endpoint: .metrics, bodyLimit: 0),
-      Route(name: "/v1/policies", method: "GET", endpoint: .policies, bodyLimit: 0),
-      Route(name: "/v1/policies/{name}", method: "GET", endpoint: .policy, bodyLimit: 0),
-      Route(name: "/v1/judges", method: "GET", endpoint: .judges, bodyLimit: 0),
-      Route(name: "/openapi.json", method: "GET", endpoint: .contract, bodyLimit: 0),
+    let lines: [(String, String, Endpoint)] = [
+      ("POST", "/v1/classify", .classify), ("POST", "/v1/classify/batch", .batch), ("GET", "/healthz", .health),
+      ("GET", "/readyz", .ready), ("GET", "/metrics", .metrics), ("GET", "/v1/policies", .policies),
+      ("GET", "/v1/policies/{name}", .policy), ("GET", "/v1/judges", .judges), ("GET", "/openapi.json", .contract),
     ]
+    all = lines.enumerated().map { index, line in
+      Route(
+        label: RouteLabel(name: line.1, index: index), method: line.0, endpoint: line.2,
+        bodyLimit: line.0 == "POST" ? bodyBytes : 0)
+    }
+    unknown = RouteLabel(name: "unknown", index: all.count)
+    none = RouteLabel(name: "none", index: all.count + 1)
+    let named = all.map(\.label)
     exact = Dictionary(
-      routes.filter { !$0.name.hasSuffix("}") }.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-    prefixes = routes.filter { $0.name.hasSuffix("}") }.map { route in
-      (String(route.name.prefix { $0 != "{" }), route)
-    }
+      named.filter { !$0.name.hasSuffix("}") }.map { ($0.name, $0.index) }, uniquingKeysWith: { first, _ in first })
+    prefixes = named.filter { $0.name.hasSuffix("}") }.map { (String($0.name.prefix { $0 != "{" }), $0.index) }
   }
 
-  /// The route of a request; 404 or 405 where there is none.
-  func route(_ head: RequestHead) -> Result<Route, Refusal> {
-    guard let route = exact[head.path] ?? prefixed(head.path) else {
+  /// The route of a request; 404 or 405 where there is none, 204 for `OPTIONS`.
+  func route(_ head: RequestHead, purpose: ListenerTraits.Purpose) -> Match {
+    if head.path == "*" {
+      return .refused(
+        ServerResponse(status: 204, headers: [("Allow", "GET, HEAD, POST, OPTIONS")]), unknown)
+    }
+    guard let index = exact[head.path] ?? prefixed(head.path), Self.isOpen(all[index], purpose) else {
       let error = APIError(status: 404, code: "not_found", message: "there is nothing at this path")
-      return .failure(Refusal(route: "unknown", response: error.response()))
+      return .refused(error.response(), unknown)
     }
-    guard head.method == route.method || (head.method == "HEAD" && route.method == "GET") else {
-      let error = APIError(
-        status: 405, code: "method_not_allowed", message: "this path answers \(route.allow) only")
-      return .failure(Refusal(route: route.name, response: error.response(headers: [("Allow", route.allow)])))
+    let route = all[index]
+    if head.method == route.method || (head.method == "HEAD" && route.method == "GET") { return .found(route) }
+    if head.method == "OPTIONS" {
+      return .refused(ServerResponse(status: 204, headers: [("Allow", route.allow)]), route.label)
     }
-    return .success(route)
+    let error = APIError(
+      status: 405, code: "method_not_allowed", message: "this path answers \(route.allow) only")
+    return .refused(error.response(headers: [("Allow", route.allow)]), route.label)
   }
 
-  private func prefixed(_ path: String) -> Route? {
+  private static func isOpen(_ route: Route, _ purpose: ListenerTraits.Purpose) -> Bool {
+    switch purpose {
+    case .all: true
+    case .api: route.endpoint != .metrics
+    case .operations: route.endpoint.isForOperations
+    }
+  }
+
+  private func prefixed(_ path: String) -> Int? {
     prefixes.first { prefix, _ in
       path.hasPrefix(prefix) && path.count > prefix.count && !path.dropFirst(prefix.count).contains("/")
-    }?.route
+    }?.index
   }
 }

@@ -38,9 +38,9 @@ extension Verdict {
       }
       writer.key("signals")
       writer.object { writer in
-        for (name, value) in decision.signals.sorted(by: { $0.key < $1.key }) {
-          writer.key(name)
-          writer.score(value)
+        for signal in decision.signals.all {
+          writer.key(signal.name)
+          writer.score(signal.score)
         }
       }
       writer.key("findings")

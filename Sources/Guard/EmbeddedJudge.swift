@@ -10,7 +10,7 @@ public struct EmbeddedJudge: Judge {
   public let description: JudgeDescription
   private let model: EmbeddedModel
   private let lane: WorkerLane
-  private let tables: [String: HazardTable]
+  private let tables: [ObjectIdentifier: HazardTable]
   private let native: Taxonomy
 
   /// What the model's heads mean under one taxonomy.
@@ -19,11 +19,14 @@ public struct EmbeddedJudge: Judge {
     var categories: [[Int]]
     /// Positions that no head stands for.
     var unreached: [Int]
+    /// How many categories the taxonomy has.
+    var count: Int
 
     init(from native: Taxonomy, to taxonomy: Taxonomy) {
       let map = HazardMap(from: native, to: taxonomy)
       categories = EmbeddedModel.hazardCodes.map(map.categories(for:))
       unreached = map.unreached
+      count = taxonomy.categories.count
     }
   }
 
@@ -36,12 +39,12 @@ public struct EmbeddedJudge: Judge {
     let native = policies.llamaGuard3
     self.native = native
     tables = Dictionary(
-      policies.policies.values.map { ($0.taxonomy.digest, HazardTable(from: native, to: $0.taxonomy)) },
+      policies.policies.values.map { (ObjectIdentifier($0), HazardTable(from: native, to: $0.taxonomy)) },
       uniquingKeysWith: { first, _ in first })
   }
 
   private func table(for policy: Policy) -> HazardTable {
-    tables[policy.taxonomy.digest] ?? HazardTable(from: native, to: policy.taxonomy)
+    tables[ObjectIdentifier(policy)] ?? HazardTable(from: native, to: policy.taxonomy)
   }
 
   /// Categories whose hazards the model has no head for.
@@ -50,24 +53,32 @@ public struct EmbeddedJudge: Judge {
   /// The model is inside the binary and was verified at start.
   public func health(deadline: ContinuousClock.Instant) async -> String? { nil }
 
-  /// Judges each run of messages in scope.
+  /// Judges each run of messages in scope; long texts in the worker lane.
   public func judge(_ request: JudgeRequest) async -> JudgeReport {
     let work = self.work(for: request)
-    let cost = Self.cost(of: work.inputs)
-    let scores: [ClassifierScores]
-    // A hop costs 10–16 µs; below ~100 µs of work it is not worth its price.
-    if cost < .microseconds(100) {
-      scores = work.inputs.map(model.scores(for:))
-    } else {
-      do { scores = try await scoresFromLane(work.inputs, cost, request.deadline) } catch {
-        let parts = request.readableParts(of: request.scope).map(\.path)
-        return JudgeReport(observations: [.failed(error, parts)], contextNotUsed: work.unused)
-      }
+    if Self.isShort(work.inputs) { return report(work.inputs.map(model.scores(for:)), work, request) }
+    do {
+      return report(try await scoresFromLane(work.inputs, Self.cost(of: work.inputs), request.deadline), work, request)
+    } catch {
+      let parts = request.readableParts(of: request.scope).map(\.path)
+      return JudgeReport(observations: [.failed(error, parts)], contextNotUsed: work.unused)
     }
+  }
+
+  /// Judges short texts where it stands.
+  public func judgeAtOnce(_ request: JudgeRequest) -> JudgeReport? {
+    let work = self.work(for: request)
+    return Self.isShort(work.inputs) ? report(work.inputs.map(model.scores(for:)), work, request) : nil
+  }
+
+  /// A hop to the lane costs 10–16 µs; below ~100 µs of work it is not worth its price.
+  private static func isShort(_ inputs: [ClassifierInput]) -> Bool { cost(of: inputs) < .microseconds(100) }
+
+  private func report(_ scores: [ClassifierScores], _ work: Work, _ request: JudgeRequest) -> JudgeReport {
     let table = table(for: request.policy)
-    return JudgeReport(
-      observations: scores.map { .reading(Self.reading(of: $0, table: table)) } + work.skipped,
-      contextNotUsed: work.unused)
+    var observations = scores.map { Observation.reading(Self.reading(of: $0, table: table)) }
+    observations += work.skipped
+    return JudgeReport(observations: observations, contextNotUsed: work.unused)
   }
 
   /// Scores in the worker lane; work whose time ran out while it waited is not begun.
@@ -100,11 +111,18 @@ public struct EmbeddedJudge: Judge {
       let isResponse = run.contains { request.conversation.messages[$0].role.side == .output }
       let context = isResponse ? request.conversation.prompt(before: run[0]) : []
       usedContext.formUnion(context)
-      let contextText = request.readableParts(of: context).map(\.text).joined(separator: "\n\n")
-      var texts = parts.map(\.text)
-      // A payload split over parts is only seen in the whole; one hidden among harmless parts, only in its own.
-      if texts.count > 1 { texts.append(texts.joined(separator: "\n")) }
-      for text in texts where !text.isEmpty {
+      let contextText =
+        context.isEmpty ? "" : request.readableParts(of: context).map(\.text).joined(separator: "\n\n")
+      if parts.count == 1 {
+        // The usual message has one text.
+        add(parts[0].text)
+      } else {
+        for part in parts { add(part.text) }
+        // A payload split over parts is only seen in the whole; one hidden among harmless parts, only in its own.
+        add(parts.map(\.text).joined(separator: "\n"))
+      }
+      func add(_ text: String) {
+        guard !text.isEmpty else { return }
         work.inputs.append(ClassifierInput(text: text, context: contextText, isResponse: isResponse))
       }
       for part in parts where !EvaluatedLanguage.covers(part.text) {
@@ -126,18 +144,18 @@ public struct EmbeddedJudge: Judge {
   /// The hazard heads are conditional on unsafe text: from 0.5 on the model names the hazard, and a named category
   /// carries the whole unsafe score; below, a category's score falls in proportion.
   static func reading(of scores: ClassifierScores, table: HazardTable) -> Reading {
-    var reading = Reading(score: scores.unsafe, signals: ["injection": scores.injection])
-    for (hazard, probability) in scores.hazards.enumerated() {
-      let categories = table.categories[hazard]
+    var reading = Reading(
+      score: scores.unsafe, categoryScores: CategoryScores(capacity: table.count),
+      signals: ["injection": scores.injection])
+    for hazard in 0..<ClassifierScores.hazardCount {
+      let probability = scores.hazard(hazard)
       let value = scores.unsafe * min(1, probability / 0.5)
-      for category in categories {
-        reading.categoryScores[category] = max(reading.categoryScores[category] ?? 0, value)
-      }
+      for category in table.categories[hazard] { reading.categoryScores.raise(category, to: value) }
       guard probability >= 0.5 else { continue }
-      if categories.isEmpty {
+      if table.categories[hazard].isEmpty {
         reading.unmapped.append(EmbeddedModel.hazardCodes[hazard])
       } else {
-        reading.named += categories
+        reading.named += table.categories[hazard]
       }
     }
     return reading

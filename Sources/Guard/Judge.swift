@@ -13,8 +13,16 @@ public protocol Judge: Sendable {
   /// Judges what is in scope. Failures are observations; nothing is thrown and nothing is left out.
   func judge(_ request: JudgeRequest) async -> JudgeReport
 
+  /// What `judge` would report, where that needs no waiting and less than ~100 µs; nil otherwise.
+  func judgeAtOnce(_ request: JudgeRequest) -> JudgeReport?
+
   /// Why the judge cannot answer now; nil when it can. For readiness.
   func health(deadline: ContinuousClock.Instant) async -> String?
+}
+
+extension Judge {
+  /// Most judges have to ask somebody.
+  public func judgeAtOnce(_ request: JudgeRequest) -> JudgeReport? { nil }
 }
 
 /// A judge as reports show it.
@@ -49,11 +57,14 @@ public struct JudgeRequest: Sendable {
   public var direction: Direction
   /// When the answer must be there.
   public var deadline: Deadline
+  /// The trace that the request belongs to, as `traceparent` carries it; handed on to whoever is asked.
+  public var trace: String?
 
   /// The runs of messages of one side that are in scope, each ascending, oldest first.
   ///
   /// A run is judged as one text: what one side says over several messages is read together by the other.
   var runs: [[Int]] {
+    if scope.count == 1 { return [scope] }
     var runs: [[Int]] = []
     for index in scope {
       if let last = runs.last?.last, conversation.messages[last].role.side == conversation.messages[index].role.side,
@@ -71,7 +82,8 @@ public struct JudgeRequest: Sendable {
 
   /// The messages outside of the scope that a judge did not look at.
   func contextNotUsed(except used: Set<Int>, reason: (Message) -> NotUsedReason) -> [UnusedContext] {
-    conversation.messages.enumerated().compactMap { index, message in
+    if conversation.messages.count == used.count { return [] }
+    return conversation.messages.enumerated().compactMap { index, message in
       guard !used.contains(index) else { return nil }
       return UnusedContext(
         path: PartPath(message: index, field: .message), reason: reason(message),
@@ -81,7 +93,11 @@ public struct JudgeRequest: Sendable {
 
   /// The readable parts of these messages.
   func readableParts(of messages: [Int]) -> [Part] {
-    messages.flatMap { conversation.messages[$0].parts.filter(\.isReadable) }
+    if messages.count == 1 {
+      let parts = conversation.messages[messages[0]].parts
+      if parts.allSatisfy(\.isReadable) { return parts }
+    }
+    return messages.flatMap { conversation.messages[$0].parts.filter(\.isReadable) }
   }
 }
 

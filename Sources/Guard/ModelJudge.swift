@@ -78,34 +78,35 @@ public struct ModelJudge: Judge {
     report.contextNotUsed = request.contextNotUsed(except: used) { message in
       message.role.side == .instruction ? .instructions : .outsideScope
     }
-    report.observations += await answers(to: questions, block, request.deadline)
+    report.observations += await answers(to: questions, block, request)
     return report
   }
 
   /// Every question about every block, a few at once.
   private func answers(
-    to questions: [Question], _ block: ModelProfile.CategoryBlock, _ deadline: Deadline
+    to questions: [Question], _ block: ModelProfile.CategoryBlock, _ request: JudgeRequest
   ) async -> [Observation] {
     let blocks = mode == .allInOne || block.entries.isEmpty ? [block] : block.separated
     var calls = questions.flatMap { question in blocks.map { (question, $0) } }[...]
-    if calls.count == 1, let (question, block) = calls.first { return [await ask(question, block, deadline)] }
+    if calls.count == 1, let (question, block) = calls.first { return [await ask(question, block, request)] }
     return await withTaskGroup(of: Observation.self) { group in
       var observations: [Observation] = []
       for (question, block) in calls.prefix(Self.callsAtOnce) {
-        group.addTask { await ask(question, block, deadline) }
+        group.addTask { await ask(question, block, request) }
       }
       calls = calls.dropFirst(Self.callsAtOnce)
       for await observation in group {
         observations.append(observation)
-        if let (question, block) = calls.popFirst() { group.addTask { await ask(question, block, deadline) } }
+        if let (question, block) = calls.popFirst() { group.addTask { await ask(question, block, request) } }
       }
       return observations
     }
   }
 
   private func ask(
-    _ question: Question, _ block: ModelProfile.CategoryBlock, _ deadline: Deadline
+    _ question: Question, _ block: ModelProfile.CategoryBlock, _ request: JudgeRequest
   ) async -> Observation {
+    let deadline = request.deadline
     var failure = FailureReason.backend(BackendFailure.connect.code)
     for client in clients {
       guard let call = question.call(client.backend.dialect, profile, block) else {
@@ -116,7 +117,7 @@ public struct ModelJudge: Judge {
         return .skipped(.tooLong, question.parts)
       }
       do {
-        let answer = try await client.ask(call, deadline: deadline.instant)
+        let answer = try await client.ask(call, deadline: deadline.instant, trace: request.trace)
         return observation(of: answer, question, block)
       } catch {
         failure = reason(error, deadline)
@@ -143,7 +144,7 @@ public struct ModelJudge: Judge {
     var reading = Reading()
     if let score = VerdictScore(answer, profile.scoreTokens) {
       reading.score = profile.scaled(score.unsafe)
-      reading.signals["verdict_mass"] = score.mass
+      reading.signals.raise("verdict_mass", to: score.mass)
     }
     switch verdict {
     case .safe: reading.answer = .safe

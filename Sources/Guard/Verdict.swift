@@ -18,6 +18,8 @@ public struct Query: Sendable {
   public var deadline: Duration?
   /// On whose behalf.
   public var principal: Principal
+  /// The trace that the request belongs to, as `traceparent` carries it; handed on to whoever is asked.
+  public var trace: String?
   /// When the request came in; deadlines count from here.
   public var received: ContinuousClock.Instant
 

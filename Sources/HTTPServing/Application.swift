@@ -1,9 +1,9 @@
 import HTTPWire
 
-/// What stands behind a server: it routes, admits and answers.
+/// What stands behind a server: it routes, admits and answers. A server may be given another one while it runs.
 public protocol Application: Sendable {
-  /// Decides about a request before its body is read; it may wait for a permit. Called on the connection's loop.
-  func admit(_ head: RequestHead, received: ContinuousClock.Instant) async -> Admission
+  /// Decides about a request before its body is read. Called on the connection's loop; must not wait.
+  func admit(_ head: RequestHead, on listener: ListenerTraits) -> Admission
 
   /// The answer to what the server itself refuses, in the application's form.
   func response(to failure: ServerFailure) -> ServerResponse
@@ -15,40 +15,65 @@ public protocol Application: Sendable {
 /// What an application decides about a request before its body is read.
 public enum Admission: Sendable {
   /// The request is answered without its body.
-  case refused(ServerResponse, route: String)
-  /// The body is read, then the handler is asked; afterwards its `finish` is called, whatever happened.
-  case admitted(any RequestHandler)
+  case refused(ServerResponse, route: RouteLabel)
+  /// The body is read, then the handler is asked. `caller` is handed on to it.
+  case admitted(any RequestHandler, caller: (any Sendable)? = nil)
+}
+
+/// A route as metrics and logs name it, and its place in the application's tables.
+public struct RouteLabel: Sendable, Equatable {
+  /// As `/v1/policies/{name}`.
+  public var name: String
+  /// The place; what it means is the application's own.
+  public var index: Int
+
+  /// A label.
+  public init(name: String, index: Int) {
+    self.name = name
+    self.index = index
+  }
 }
 
 /// Answers the requests of one route.
 public protocol RequestHandler: Sendable {
-  /// The route as metrics and logs name it, as `/v1/policies/{name}`.
-  var route: String { get }
+  /// The route.
+  var route: RouteLabel { get }
   /// The most bytes of a body; more is answered with 413.
   var bodyLimit: Int { get }
-  /// Answers. Called on the connection's loop and cancelled when the client leaves.
-  func respond(to request: ServerRequest) async -> ServerResponse
-  /// Gives back what admission took.
-  func finish()
+  /// Answers. Called on the connection's loop; must not wait.
+  func respond(to request: ServerRequest) -> Answer
+}
+
+/// How a handler answers.
+public enum Answer: Sendable {
+  /// At once: the usual way, which costs no task.
+  case now(ServerResponse)
+  /// After waiting: run as a task on the connection's loop, cancelled when the client leaves.
+  case later(@Sendable () async -> ServerResponse)
 }
 
 /// A request whose body was read.
 public struct ServerRequest: Sendable {
-  /// `req_` and 16 hexadecimal digits; the answer carries it as `X-Request-Id`.
-  public var id: String
+  /// The answer carries it as `X-Request-Id`.
+  public var id: RequestID
   /// The head.
   public var head: RequestHead
   /// The body without its transfer coding; a content coding is still on.
   public var body: [UInt8]
   /// When the first byte of the head was seen.
   public var received: ContinuousClock.Instant
+  /// What `admit` found out about who calls.
+  public var caller: (any Sendable)?
 
   /// A request.
-  public init(id: String, head: RequestHead, body: [UInt8], received: ContinuousClock.Instant) {
+  public init(
+    id: RequestID, head: RequestHead, body: [UInt8], received: ContinuousClock.Instant, caller: (any Sendable)? = nil
+  ) {
     self.id = id
     self.head = head
     self.body = body
     self.received = received
+    self.caller = caller
   }
 }
 
@@ -56,14 +81,19 @@ public struct ServerRequest: Sendable {
 public struct ServerResponse: Sendable {
   /// The HTTP status.
   public var status: Int
-  /// Names and values; length, date and connection are the server's.
+  /// The media type of the content; nil for none.
+  public var contentType: StaticString?
+  /// Further names and values; length, date, id and connection are the server's.
   public var headers: [(name: String, value: String)]
   /// The content.
   public var body: [UInt8]
 
   /// An answer.
-  public init(status: Int, headers: [(name: String, value: String)] = [], body: [UInt8] = []) {
+  public init(
+    status: Int, contentType: StaticString? = nil, headers: [(name: String, value: String)] = [], body: [UInt8] = []
+  ) {
     self.status = status
+    self.contentType = contentType
     self.headers = headers
     self.body = body
   }
@@ -72,7 +102,7 @@ public struct ServerResponse: Sendable {
   public static func json(
     status: Int = 200, _ body: [UInt8], headers: [(name: String, value: String)] = []
   ) -> ServerResponse {
-    ServerResponse(status: status, headers: [("Content-Type", "application/json")] + headers, body: body)
+    ServerResponse(status: status, contentType: "application/json", headers: headers, body: body)
   }
 }
 
@@ -82,24 +112,32 @@ public enum ServerFailure: Error, Sendable, Equatable {
   case http(HTTPError)
   /// Head or body took too long.
   case timeout
+  /// The bodies of all requests together take all the memory that they may.
+  case bodiesTooLarge
 
   /// The status that answers it.
   public var status: Int {
     switch self {
     case .http(let error): error.status
     case .timeout: 408
+    case .bodiesTooLarge: 429
     }
   }
 }
 
-/// What became of a request, for metrics and the access log. It holds nothing that the client wrote.
+/// What became of a request, for metrics and the access log. It holds nothing that the client wrote but an id and a trace
+/// that were checked.
 public struct RequestRecord: Sendable {
   /// The request's id.
-  public var id: String
+  public var id: RequestID
+  /// The trace that it belongs to, as 32 hexadecimal digits.
+  public var trace: String?
   /// A method that HTTP defines, else `OTHER`.
   public var method: String
   /// The route, or nil where none was found.
-  public var route: String?
+  public var route: RouteLabel?
+  /// What `admit` found out about who called.
+  public var caller: (any Sendable)?
   /// The status; nil where the client left before it was answered.
   public var status: Int?
   /// Bytes of the body as it came in.

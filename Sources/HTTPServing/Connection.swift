@@ -1,134 +1,246 @@
-import CLinux
 import EventLoops
 import Glibc
 import HTTPWire
 
-/// One client's connection: its bytes, its waits and its end. An actor whose executor is its loop, so that
-/// straight-line code is as fast as callbacks. What is said over it is in Connection+Exchange.swift.
-actor Connection: ReadinessHandler {
-  /// Why a wait ended.
-  enum Wake: Sendable {
-    case ready, timeout, closed
+/// One client's connection: a state machine that is called when its descriptor is ready, goes on as far as it can
+/// without waiting, and is left until the next event. Loop-confined.
+///
+/// Only an answer that has to wait for something costs a task; see docs/decisions/0012. Reading and writing stand in
+/// Connection+Input.swift and Connection+Output.swift.
+final class Connection: ReadinessHandler, @unchecked Sendable {
+  /// What the connection is about.
+  enum Phase {
+    /// TLS is being agreed upon, or waits for its turn.
+    case handshake
+    /// Between two requests, or in a request's head.
+    case head
+    /// The body of an admitted request comes in.
+    case body
+    /// The application works, as a task.
+    case answering
+    /// An answer goes out.
+    case writing(then: Next)
+    /// The body of a request that was refused is read over.
+    case skipping
+    /// Everything was said; what still comes is read over so that the answer is not lost to a reset (RFC 9112 §9.6).
+    case lingering
+    case closed
   }
 
-  let descriptor: Int32
-  let loop: EventLoop
+  /// What follows what is being written.
+  enum Next {
+    case head, body, skipping, lingering
+  }
+
+  let transport: Transport
   let server: Server
-  nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+  let context: LoopContext
+  let listener: ListenerTraits
+  private let source: PeerAddress?
+  var loop: EventLoop { context.loop }
+  var limits: ServerLimits { server.limits }
 
-  /// Bytes that were read and belong to nothing yet; `start` is where they begin.
-  var input: [UInt8] = []
-  var inputStart = 0
+  var phase = Phase.head
+  var exchange = Exchange()
   var parser: RequestParser
+  var decoder: BodyDecoder?
+  /// What was read and belongs to nothing yet, between two turns.
+  var rest: [UInt8] = []
+  /// The part of an answer that was not taken yet: a head (or all of a small answer), then a long body.
+  var output = PendingOutput()
+  private(set) var task: Task<Void, Never>?
 
+  var canRead = true
   private var registration: Registration?
-  private var task: Task<Void, Never>?
-  private var waiter: UnsafeContinuation<Wake, Never>?
-  private var canRead = true
-  private var canWrite = true
+  private var hasHandshake = false
   private var sawEnd = false
   /// A client may shut its side and still read; one that left looks the same until something is sent to it.
   private var peerHasClosed = false
-  private var isCut = false
+  /// Bytes that the current turn may still read before others get theirs.
+  private var allowance = 0
   private var deadline: ContinuousClock.Instant?
   private var timer: LoopTimer?
   private var timerDeadline: ContinuousClock.Instant?
-  /// Between two requests, with nothing of the next one read.
-  var isIdle = true
-  /// While the application works: nobody waits for bytes, but a client that leaves is noticed.
-  private(set) var isAnswering = false
+  var hasServed = false
 
-  init(descriptor: Int32, loop: EventLoop, server: Server) {
-    self.descriptor = descriptor
-    self.loop = loop
+  init(_ accepted: AcceptedSocket, context: LoopContext, server: Server) {
     self.server = server
+    self.context = context
+    listener = accepted.traits
+    source = accepted.source
+    transport = Transport(
+      descriptor: accepted.descriptor, tls: accepted.tls.flatMap { $0.stream(over: accepted.descriptor) })
     parser = RequestParser(limits: server.limits.head)
+    if accepted.tls != nil { phase = .handshake }
   }
 
   func start() {
+    context.insert(self)
     do {
-      registration = try loop.register(descriptor, for: [.readable, .writable, .peerClosed], handler: self)
-    } catch {
-      Glibc.close(descriptor)
-      return server.closed()
+      registration = try loop.register(
+        transport.descriptor, for: [.readable, .writable, .peerClosed], handler: self)
+    } catch { return end() }
+    if case .handshake = phase {
+      setDeadline(.now + limits.handshakeTime)
+      hasHandshake = context.mayShakeHands(self)
     }
-    ConnectionSet.of(loop).insert(self)
-    task = Task(executorPreference: loop) { await self.run() }
+    advance()
   }
 
-  private func run() async {
-    await serve()
-    end()
-  }
+  private var isClosed: Bool { if case .closed = phase { true } else { false } }
 
-  private func end() {
+  /// Gives everything back; whoever calls this returns at once.
+  func end() {
+    guard !isClosed else { return }
+    phase = .closed
+    releaseBody()
     if let registration { loop.remove(registration) }
+    registration = nil
     timer?.cancel()
-    Glibc.close(descriptor)
-    ConnectionSet.of(loop).remove(self)
-    task = nil
-    server.closed()
+    timer = nil
+    task?.cancel()
+    transport.close()
+    context.remove(self)
+    if hasHandshake {
+      hasHandshake = false
+      context.handshakeEnded()
+    }
+    server.closed(source)
   }
 
-  // MARK: Readiness
+  // MARK: Turns
 
-  nonisolated func ready(_ readiness: Readiness) {
-    assumeIsolated { $0.handle(readiness) }
-  }
-
-  private func handle(_ readiness: Readiness) {
+  func ready(_ readiness: Readiness) {
+    guard !isClosed else { return }
     if readiness.contains(.readable) { canRead = true }
-    if readiness.contains(.writable) { canWrite = true }
     if readiness.contains(.hangup) {
-      (canRead, canWrite) = (true, true)
+      canRead = true
       // Nobody is left to read an answer, so nothing more is spent on one.
-      if isAnswering { task?.cancel() }
+      task?.cancel()
     } else if readiness.contains(.peerClosed) {
       canRead = true
       peerHasClosed = true
-      if isAnswering { setDeadline(.now + server.limits.halfCloseTime) }
+      if case .answering = phase { setDeadline(.now + limits.halfCloseTime) }
     }
-    wake(.ready)
+    advance()
   }
 
-  private func wake(_ reason: Wake) {
-    guard let waiter else { return }
-    self.waiter = nil
-    waiter.resume(returning: reason)
+  /// Goes on until something has to be waited for, or until it is others' turn.
+  func advance() {
+    switch phase {
+    case .answering, .closed: return
+    default: break
+    }
+    if case .handshake = phase, !hasHandshake { return }
+    allowance = Self.turnBytes
+    if !rest.isEmpty {
+      context.scratch.load(rest)
+      rest = []
+    }
+    while step() {}
+    rest = context.scratch.takeRest()
   }
 
-  /// Closes the connection if nothing of a request was read; otherwise the request in progress is the last one.
-  func closeIfIdle() {
-    // What has just arrived is a request that the client believes delivered.
-    guard isIdle, canRead == false || receive() == .nothing else { return wake(.ready) }
-    cut()
+  /// How many bytes a turn reads at most: about 100 µs of work.
+  private static let turnBytes = 262_144
+  /// What a request costs of a turn besides its bytes, so that a long line of pipelined ones has its end too.
+  static let requestBytes = 4_096
+
+  /// One step; false where the turn is over.
+  private func step() -> Bool {
+    switch phase {
+    case .handshake: shakeHands()
+    case .head: readHead()
+    case .body: readBody()
+    case .writing(let next): flush(then: next)
+    case .skipping: skipBody()
+    case .lingering: linger()
+    case .answering, .closed: false
+    }
   }
 
-  /// Ends the connection as soon as the task comes to itself.
-  func cut() {
-    isCut = true
-    task?.cancel()
-    wake(.closed)
+  /// Ends the turn if it has lasted long enough; the next one follows when others had theirs.
+  func spend(_ bytes: Int) -> Bool {
+    allowance -= bytes
+    guard allowance <= 0 else { return true }
+    loop.yield(to: self)
+    return false
   }
 
-  /// Lets the application work; cancels it when the client leaves.
-  func answering<Value>(_ body: () async -> Value) async -> Value {
-    isAnswering = true
-    setDeadline(peerHasClosed ? .now + server.limits.halfCloseTime : nil)
-    defer {
-      isAnswering = false
+  // MARK: Handshake
+
+  /// A handshake that had to wait may begin with the next turn; false where the client has gone meanwhile.
+  func grantHandshake() -> Bool {
+    guard case .handshake = phase else { return false }
+    hasHandshake = true
+    return true
+  }
+
+  private func shakeHands() -> Bool {
+    switch transport.tls?.shakeHands() {
+    case .bytes:
+      hasHandshake = false
+      phase = .head
+      context.handshakeEnded()
       setDeadline(nil)
+      return true
+    case .wait: return false
+    default:
+      server.handshakeFailed()
+      end()
+      return false
     }
-    return await body()
   }
 
-  // MARK: Waiting
+  // MARK: The application's work
 
-  /// Waits until something can be read or written, or the deadline has passed.
-  func wait(until deadline: ContinuousClock.Instant) async -> Wake {
-    if isCut { return .closed }
+  /// Runs work that waits; the answer is written when it is there, unless the client has left.
+  func run(_ work: @escaping @Sendable () async -> ServerResponse) {
+    phase = .answering
+    setDeadline(peerHasClosed ? .now + limits.halfCloseTime : nil)
+    task = Task(executorPreference: loop) {
+      let response = await work()
+      self.worked(response, isCancelled: Task.isCancelled)
+    }
+  }
+
+  private func worked(_ response: ServerResponse, isCancelled: Bool) {
+    loop.preconditionOnLoop()
+    task = nil
+    guard !isClosed else { return }
+    guard !isCancelled else {
+      finish(status: nil, bytes: 0)
+      return end()
+    }
+    setDeadline(nil)
+    deliver(response)
+    advance()
+  }
+
+  // MARK: Ends
+
+  /// Ends the connection if nothing of a request was read; otherwise the request in progress is the last one.
+  func closeIfIdle() {
+    if case .head = phase { advance() } else if case .handshake = phase { end() }
+  }
+
+  /// Ends the connection now, whatever it is about.
+  func cut() {
+    if case .answering = phase {
+      // Its end follows when the task has come to its own.
+      task?.cancel()
+    } else {
+      if exchange.isOpen { finish(status: nil, bytes: 0) }
+      end()
+    }
+  }
+
+  // MARK: Time
+
+  /// Waits for an event until the deadline; always false, to end a step with.
+  func wait(until deadline: ContinuousClock.Instant) -> Bool {
     setDeadline(deadline)
-    return await withUnsafeContinuation { waiter = $0 }
+    return false
   }
 
   /// One timer a connection, armed anew only for an earlier deadline: most deadlines never come.
@@ -137,16 +249,31 @@ actor Connection: ReadinessHandler {
     guard let deadline, timerDeadline.map({ deadline < $0 }) ?? true else { return }
     timer?.cancel()
     timerDeadline = deadline
-    timer = loop.schedule(at: deadline) { [weak self] in self?.assumeIsolated { $0.timerFired() } }
+    timer = loop.schedule(at: deadline) { [weak self] in self?.timerFired() }
   }
 
   private func timerFired() {
     timerDeadline = nil
     timer = nil
-    guard let deadline else { return }
+    guard let deadline, !isClosed else { return }
     guard deadline <= .now else { return setDeadline(deadline) }
     self.deadline = nil
-    if isAnswering { task?.cancel() } else { wake(.timeout) }
+    timedOut()
+  }
+
+  private func timedOut() {
+    switch phase {
+    case .answering: task?.cancel()
+    case .head where exchange.isOpen: fail(.timeout)
+    case .body:
+      if bodyKeepsPace() { return }
+      fail(.timeout)
+    case .writing:
+      if exchange.isOpen { finish(status: nil, bytes: 0) }
+      return end()
+    case .handshake, .head, .skipping, .lingering, .closed: return end()
+    }
+    advance()
   }
 
   // MARK: Bytes in
@@ -156,91 +283,23 @@ actor Connection: ReadinessHandler {
     case bytes, nothing, end
   }
 
-  var unread: Int { input.count - inputStart }
-
   /// Reads once, without waiting.
   func receive() -> Received {
     guard canRead else { return sawEnd ? .end : .nothing }
-    let scratch = Scratch.of(loop)
-    while true {
-      let count = recv(descriptor, scratch.bytes.baseAddress, scratch.bytes.count, 0)
-      if count > 0 {
-        // A short read has emptied the socket; the next byte brings an edge of its own.
-        if count < scratch.bytes.count { canRead = false }
-        compact()
-        input.append(contentsOf: UnsafeBufferPointer(rebasing: scratch.bytes[..<count]))
-        return .bytes
-      }
-      if count < 0, errno == EINTR { continue }
-      if count < 0, errno == EAGAIN {
-        canRead = false
-        return .nothing
-      }
+    let room = context.scratch.room()
+    switch transport.read(into: room) {
+    case .bytes(let count):
+      // A short read has emptied the socket; the next byte brings an edge of its own.
+      if count < room.count, transport.shortReadMeansEmpty { canRead = false }
+      context.scratch.filled(count)
+      return .bytes
+    case .wait:
+      canRead = false
+      return .nothing
+    case .end, .failed:
       canRead = false
       sawEnd = true
       return .end
     }
   }
-
-  func consume(_ count: Int) {
-    inputStart += count
-    guard inputStart == input.count else { return }
-    // An idle connection keeps a small buffer, not the largest that it ever needed.
-    input.removeAll(keepingCapacity: input.capacity <= 16_384)
-    inputStart = 0
-  }
-
-  private func compact() {
-    guard inputStart > 0 else { return }
-    input.removeFirst(inputStart)
-    inputStart = 0
-  }
-
-  // MARK: Bytes out
-
-  /// Writes all bytes; false where the client took none of them for too long, or left.
-  func send(_ bytes: [UInt8]) async -> Bool {
-    var sent = 0
-    while sent < bytes.count {
-      let count = bytes.withUnsafeBytes { buffer in
-        Glibc.send(descriptor, buffer.baseAddress.map { $0 + sent }, buffer.count - sent, Int32(MSG_NOSIGNAL))
-      }
-      if count > 0 {
-        sent += count
-      } else if count < 0, errno == EINTR {
-        continue
-      } else if count < 0, errno == EAGAIN {
-        canWrite = false
-        let deadline = ContinuousClock.now + server.limits.writeTime
-        while !canWrite {
-          guard await wait(until: deadline) == .ready else { return false }
-        }
-      } else {
-        return false
-      }
-    }
-    return true
-  }
-
-  /// Shuts the sending side and reads what still comes, so that the answer is not lost to a reset (RFC 9112 §9.6).
-  func linger() async {
-    shutdown(descriptor, Int32(SHUT_WR))
-    let deadline = ContinuousClock.now + .seconds(1)
-    var dropped = 0
-    while dropped < 4 << 20 {
-      consume(unread)
-      switch receive() {
-      case .bytes: dropped += unread
-      case .end: return
-      case .nothing: guard await wait(until: deadline) == .ready else { return }
-      }
-    }
-  }
-}
-
-/// The buffer that all connections of a loop read into. Loop-confined.
-private final class Scratch {
-  let bytes = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: 65_536)
-  deinit { bytes.deallocate() }
-  static func of(_ loop: EventLoop) -> Scratch { loop.attachment(Scratch.self) { Scratch() } }
 }

@@ -8,10 +8,17 @@ public enum GzipDecoder {
     case malformed
     /// Larger than the limit once decoded; a small body may hold a very large one.
     case tooLarge
+    /// More than the allowed number of times as large as it was.
+    case tooDense
   }
 
-  /// The decoded bytes, at most `limit` of them.
-  public static func decode(_ bytes: [UInt8], limit: Int) throws(Failure) -> [UInt8] {
+  /// What may be decoded whatever the ratio: short texts repeat themselves.
+  private static let harmless = 65_536
+
+  /// The decoded bytes, at most `limit` of them and, beyond 64 KiB, at most `ratio` times as many as came.
+  public static func decode(_ bytes: [UInt8], limit: Int, ratio: Int = .max) throws(Failure) -> [UInt8] {
+    let (product, isBeyond) = bytes.count.multipliedReportingOverflow(by: ratio)
+    let densest = max(harmless, isBeyond ? .max : product)
     var stream = z_stream()
     guard czlib_inflate_gzip_init(&stream) == Z_OK else { throw .malformed }
     defer { inflateEnd(&stream) }
@@ -20,12 +27,12 @@ public enum GzipDecoder {
       Result { () throws(Failure) in
         stream.next_in = buffer.baseAddress
         stream.avail_in = UInt32(buffer.count)
-        return try inflateAll(&stream, limit)
+        return try inflateAll(&stream, limit, densest)
       }
     }.get()
   }
 
-  private static func inflateAll(_ stream: inout z_stream, _ limit: Int) throws(Failure) -> [UInt8] {
+  private static func inflateAll(_ stream: inout z_stream, _ limit: Int, _ densest: Int) throws(Failure) -> [UInt8] {
     var output: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 65_536)
     while true {
@@ -37,6 +44,7 @@ public enum GzipDecoder {
       }
       guard status == Z_OK || status == Z_STREAM_END else { throw .malformed }
       guard output.count + produced <= limit else { throw .tooLarge }
+      guard output.count + produced <= densest else { throw .tooDense }
       output += chunk[..<produced]
       guard status == Z_STREAM_END else {
         // No progress without an end: the stream was cut short.

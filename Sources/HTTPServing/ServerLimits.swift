@@ -4,15 +4,23 @@ import HTTPWire
 public struct ServerLimits: Sendable, Equatable {
   /// Connections at once; more wait in the kernel's backlog until one ends.
   public var connections = 10_000
+  /// Connections at once from one address (IPv6: one /64); more are closed unanswered. Nil for no such limit.
+  public var connectionsPerAddress: Int?
   /// What a head may hold; beyond it 414 or 431, then the connection ends.
   public var head = HeadLimits()
-  /// How long a new connection may say nothing, and a used one between requests; then it is closed.
+  /// How long a TLS handshake may take, waiting for its turn included; then the connection is cut.
+  public var handshakeTime = Duration.seconds(10)
+  /// TLS handshakes at once on each loop; more wait for their turn.
+  public var handshakes = 64
+  /// How long a new connection may say nothing; then it is closed.
+  public var firstByteTime = Duration.seconds(30)
+  /// How long a used connection may say nothing between requests; then it is closed.
   public var idle = Duration.seconds(75)
   /// How long a head may take from its first byte; then 408 and the connection ends.
   public var headTime = Duration.seconds(10)
-  /// How long a body may take besides what its size allows; then 408 and the connection ends.
+  /// In every such stretch of time a body must come on at `bodyRate` on average; else 408 and the connection ends.
   public var bodyTime = Duration.seconds(10)
-  /// How many bytes a second a body must come in at, over `bodyTime`.
+  /// The fewest bytes a second of a body.
   public var bodyRate = 1_024
   /// How long a client may take none of an answer; then the connection is cut.
   public var writeTime = Duration.seconds(30)

@@ -127,8 +127,10 @@ public struct BodyDecoder: Sendable {
       trailerLine.append(byte)
       guard byte == 0x0A else { return }
       var position = 0
-      do { _ = try HeadReader.field(in: trailerLine, at: &position) } catch { throw .malformedChunk }
-      guard position == trailerLine.count else { throw .malformedChunk }
+      let isField = trailerLine.withUnsafeBufferPointer { line in
+        (try? HeadReader.field(in: line, at: &position)) != nil
+      }
+      guard isField, position == trailerLine.count else { throw .malformedChunk }
       state = .trailerStart
     case .trailerEnd:
       guard byte == 0x0A else { throw .malformedChunk }

@@ -17,9 +17,9 @@ public enum HTTPError: Error, Sendable, Equatable {
   case badHost
   /// More than one `Content-Length`, or one that is not decimal digits.
   case badContentLength
-  /// `Transfer-Encoding` together with `Content-Length`, in HTTP/1.0, or twice.
+  /// `Transfer-Encoding` together with `Content-Length`, in HTTP/1.0, twice, or without `chunked` at its end.
   case badTransferEncoding
-  /// A transfer coding other than `chunked`.
+  /// A transfer coding before `chunked`.
   case unsupportedTransferEncoding
   /// An expectation other than `100-continue`.
   case unsupportedExpectation
@@ -73,7 +73,8 @@ public enum HTTPError: Error, Sendable, Equatable {
     case .headTooLarge: "the request headers are too large or too many"
     case .badHost: "exactly one valid Host header is needed"
     case .badContentLength: "Content-Length must be given once, in decimal digits"
-    case .badTransferEncoding: "Transfer-Encoding must be given once, in HTTP/1.1, and without Content-Length"
+    case .badTransferEncoding:
+      "Transfer-Encoding must be given once, end in chunked, in HTTP/1.1, and without Content-Length"
     case .unsupportedTransferEncoding: "the only transfer coding understood is chunked"
     case .unsupportedExpectation: "the only expectation understood is 100-continue"
     case .malformedChunk: "the chunked body is malformed"

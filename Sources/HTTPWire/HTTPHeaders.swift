@@ -1,25 +1,45 @@
 /// The header fields of a request, as ranges of the bytes they came in; a request that nobody asks for a header pays for
 /// no string.
 public struct HTTPHeaders: Sendable {
+  /// Where a field stands; heads are far below 4 GiB.
   struct Field: Sendable {
-    var name: Range<Int>
-    var value: Range<Int>
+    var nameStart: UInt32
+    var nameCount: UInt32
+    var valueStart: UInt32
+    var valueCount: UInt32
+
+    var name: Range<Int> { Int(nameStart)..<Int(nameStart + nameCount) }
+    var value: Range<Int> { Int(valueStart)..<Int(valueStart + valueCount) }
   }
 
   let bytes: [UInt8]
-  var fields: [Field]
+  let fields: [Field]
 
   /// How many fields there are.
   public var count: Int { fields.count }
 
   /// The value of the first field of this name; `name` is lower-case ASCII.
   public subscript(name: StaticString) -> String? {
-    fields.first { matches($0, name) }.map { String(decoding: bytes[$0.value], as: UTF8.self) }
+    for field in fields where matches(field, name) { return String(decoding: bytes[field.value], as: UTF8.self) }
+    return nil
   }
+
+  /// Whether there is a field of this name; `name` is lower-case ASCII.
+  public func contains(_ name: StaticString) -> Bool { fields.contains { matches($0, name) } }
 
   /// The values of all fields of this name, in order; `name` is lower-case ASCII.
   public func values(_ name: StaticString) -> [String] {
     fields.filter { matches($0, name) }.map { String(decoding: bytes[$0.value], as: UTF8.self) }
+  }
+
+  /// Whether the first field of this name has exactly this value; no string is made.
+  public func first(_ name: StaticString, is value: StaticString) -> Bool {
+    for field in fields where matches(field, name) {
+      guard field.valueCount == value.utf8CodeUnitCount else { return false }
+      return bytes[field.value].elementsEqual(
+        UnsafeBufferPointer(start: value.utf8Start, count: value.utf8CodeUnitCount))
+    }
+    return false
   }
 
   /// Names and values in order, as they were sent.
@@ -29,30 +49,13 @@ public struct HTTPHeaders: Sendable {
     }
   }
 
-  /// Whether a comma-separated field holds a token, as `Connection: close`; `token` is lower-case ASCII.
-  public func has(_ name: StaticString, token: String) -> Bool {
-    fields.contains { field in
-      matches(field, name)
-        && bytes[field.value].split(separator: UInt8(ascii: ",")).contains { item in
-          Self.trimmed(item).map(lowercased).elementsEqual(token.utf8)
-        }
-    }
-  }
-
-  func matches(_ field: Field, _ name: StaticString) -> Bool {
-    guard field.name.count == name.utf8CodeUnitCount else { return false }
-    return name.withUTF8Buffer { name in
-      for (offset, byte) in name.enumerated() where lowercased(bytes[field.name.lowerBound + offset]) != byte {
-        return false
-      }
+  private func matches(_ field: Field, _ name: StaticString) -> Bool {
+    guard Int(field.nameCount) == name.utf8CodeUnitCount else { return false }
+    return bytes.withUnsafeBufferPointer { bytes in
+      for offset in 0..<name.utf8CodeUnitCount
+      where lowercased(bytes[Int(field.nameStart) + offset]) != name.utf8Start[offset] { return false }
       return true
     }
-  }
-
-  static func trimmed(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-    let start = bytes.drop { $0 == 0x20 || $0 == 0x09 }
-    guard let last = start.lastIndex(where: { $0 != 0x20 && $0 != 0x09 }) else { return [] }
-    return start[...last]
   }
 }
 

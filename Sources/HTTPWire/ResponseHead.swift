@@ -1,36 +1,65 @@
-/// Writes the head of a response.
+/// Writes the head of a response, piece by piece: the start, any number of fields, the end.
 public enum ResponseHead {
-  /// Appends status line, headers and the empty line.
-  ///
-  /// - Parameters:
-  ///   - contentLength: of the body that follows or, for `HEAD`, would follow; nil where the status has none (1xx, 204).
-  ///   - headers: names and values; control characters in them are dropped, so that no value starts a line of its own.
-  public static func append(
-    to bytes: inout [UInt8], status: Int, headers: [(name: String, value: String)], contentLength: Int?,
-    date: [UInt8], keepsAlive: Bool, version: RequestHead.Version
-  ) {
+  /// Status line, `Server` and `Date`; no line end behind the last, so that every field begins with its own.
+  public static func appendStart(to bytes: inout [UInt8], status: Int, date: [UInt8]) {
     bytes += "HTTP/1.1 ".utf8
     bytes += String(status).utf8
     bytes.append(0x20)
     bytes += reason(status).utf8
-    bytes += "\r\nDate: ".utf8
+    bytes += "\r\nServer: paddock\r\nDate: ".utf8
     bytes += date
-    for header in headers {
-      bytes += "\r\n".utf8
-      append(header.name, to: &bytes, keeping: HeadReader.isToken)
-      bytes += ": ".utf8
-      append(header.value, to: &bytes, keeping: HeadReader.isFieldByte)
-    }
+  }
+
+  /// A field. Control characters in it are dropped, so that no value starts a line of its own.
+  public static func append(_ name: String, _ value: String, to bytes: inout [UInt8]) {
+    bytes.append(0x0D)
+    bytes.append(0x0A)
+    append(name, to: &bytes, keeping: HeadReader.isToken)
+    bytes.append(UInt8(ascii: ":"))
+    bytes.append(0x20)
+    append(value, to: &bytes, keeping: HeadReader.isFieldByte)
+  }
+
+  /// A field that is written down in the program.
+  public static func append(_ name: StaticString, _ value: StaticString, to bytes: inout [UInt8]) {
+    append("\r\n", to: &bytes)
+    append(name, to: &bytes)
+    append(": ", to: &bytes)
+    append(value, to: &bytes)
+  }
+
+  /// Length, connection and the empty line.
+  ///
+  /// - Parameter contentLength: of the body that follows or, for `HEAD`, would follow; nil where the status has none
+  ///   (1xx, 204).
+  public static func appendEnd(
+    to bytes: inout [UInt8], contentLength: Int?, keepsAlive: Bool, version: RequestHead.Version
+  ) {
     if let contentLength {
-      bytes += "\r\nContent-Length: ".utf8
-      bytes += String(contentLength).utf8
+      append("\r\nContent-Length: ", to: &bytes)
+      append(contentLength, to: &bytes)
     }
     if !keepsAlive {
-      bytes += "\r\nConnection: close".utf8
+      append("\r\nConnection: close", to: &bytes)
     } else if version == .http10 {
-      bytes += "\r\nConnection: keep-alive".utf8
+      append("\r\nConnection: keep-alive", to: &bytes)
     }
-    bytes += "\r\n\r\n".utf8
+    append("\r\n\r\n", to: &bytes)
+  }
+
+  @inline(__always)
+  private static func append(_ text: StaticString, to bytes: inout [UInt8]) {
+    bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+  }
+
+  /// A number that is not negative.
+  private static func append(_ number: Int, to bytes: inout [UInt8]) {
+    var divisor = 1
+    while number / divisor >= 10 { divisor *= 10 }
+    while divisor > 0 {
+      bytes.append(UInt8(ascii: "0") + UInt8(number / divisor % 10))
+      divisor /= 10
+    }
   }
 
   /// Nearly every text may stand as it is, and a copy is faster than a filter.

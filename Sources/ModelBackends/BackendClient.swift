@@ -12,9 +12,9 @@ public struct BackendClient: Sendable {
     self.group = group
   }
 
-  /// Asks the model; the answer must be there by `deadline`.
+  /// Asks the model; the answer must be there by `deadline`. `trace` goes along as `traceparent`.
   public func ask(
-    _ request: ModelRequest, deadline: ContinuousClock.Instant
+    _ request: ModelRequest, deadline: ContinuousClock.Instant, trace: String? = nil
   ) async throws(BackendFailure) -> ModelAnswer {
     let left = ContinuousClock.now.duration(to: deadline)
     guard left > .zero else { throw .timeout }
@@ -22,7 +22,7 @@ public struct BackendClient: Sendable {
     let reply = try await perform(
       HTTPCall(
         url: backend.url + dialect.path, body: dialect.body(request, backend: backend), bearer: backend.key,
-        timeout: min(left, backend.timeout)))
+        trace: trace, timeout: min(left, backend.timeout)))
     guard reply.status == 200 else { throw .status(reply.status) }
     return try dialect.answer(reply.body)
   }

@@ -6,6 +6,8 @@ struct HTTPCall: Sendable {
   /// Posted where there is one; else the call is a GET.
   var body: [UInt8]?
   var bearer: String?
+  /// The value of `traceparent`, checked by whoever took it from a client.
+  var trace: String?
   var timeout: Duration
 }
 
@@ -53,6 +55,7 @@ final class Transfer: @unchecked Sendable {
     _ = ccurl_set_write(easy, onWrite, Unmanaged.passUnretained(self).toOpaque())
     add("Accept: application/json")
     if let bearer = call.bearer { add("Authorization: Bearer \(bearer)") }
+    if let trace = call.trace { add("traceparent: \(trace)") }
     if let body = call.body {
       add("Content-Type: application/json")
       // No round trip before the body: the servers meant here are near.

@@ -1,23 +1,25 @@
 /// What is judged unsafe and what is done about it: immutable once loaded.
-public struct Policy: Sendable, Equatable {
+///
+/// A class, because every request hands its policy through many calls and copying a pointer is all that may cost.
+public final class Policy: Sendable, Equatable {
   /// The name that requests use.
-  public var name: String
+  public let name: String
   /// The version its author gave it.
-  public var version: String
+  public let version: String
   /// The categories.
-  public var taxonomy: Taxonomy
+  public let taxonomy: Taxonomy
   /// The judge that the policy asks for; nil leaves it to the configuration.
-  public var judge: String?
+  public let judge: String?
   /// The rules for what goes into the chatbot.
-  public var input: DirectionRules
+  public let input: DirectionRules
   /// The rules for what comes out of it.
-  public var output: DirectionRules
+  public let output: DirectionRules
   /// Texts and phrases that decide by themselves.
-  public var phrases: PhraseRules
+  public let phrases: PhraseRules
   /// Refusal text by language code.
-  public var refusal: [String: String]
+  public let refusal: [String: String]
   /// `sha256:` and 64 hexadecimal digits over everything above.
-  public var digest: String
+  public let digest: String
 
   /// A policy.
   public init(
@@ -33,6 +35,21 @@ public struct Policy: Sendable, Equatable {
     self.phrases = phrases
     self.refusal = refusal
     self.digest = digest
+  }
+
+  /// The same policy with its digest.
+  func with(digest: String) -> Policy {
+    Policy(
+      name: name, version: version, taxonomy: taxonomy, judge: judge, input: input, output: output, phrases: phrases,
+      refusal: refusal, digest: digest)
+  }
+
+  /// Equal content.
+  public static func == (left: Policy, right: Policy) -> Bool {
+    left === right
+      || (left.digest == right.digest && left.name == right.name && left.input == right.input
+        && left.output == right.output && left.phrases == right.phrases && left.taxonomy == right.taxonomy
+        && left.version == right.version && left.judge == right.judge && left.refusal == right.refusal)
   }
 }
 

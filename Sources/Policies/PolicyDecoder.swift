@@ -19,11 +19,10 @@ struct PolicyDecoder {
     let output = direction("output", of: mapping, over: both)
     let phrases = PhraseDecoder(taxonomy: taxonomy).phrases(mapping["phrases"])
     guard let name, let version, let taxonomy else { return nil }
-    var policy = Policy(
+    let policy = Policy(
       name: name, version: version, taxonomy: taxonomy, judge: judge, input: input, output: output, phrases: phrases,
       refusal: refusal, digest: "")
-    policy.digest = PolicyDigest.value(of: policy)
-    return policy
+    return policy.with(digest: PolicyDigest.value(of: policy))
   }
 
   // MARK: The taxonomy

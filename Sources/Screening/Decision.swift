@@ -60,10 +60,10 @@ public struct Decision: Sendable, Equatable {
   public var ignored: [Int]
   /// Codes outside the taxonomy, sorted.
   public var unmapped: [String]
-  /// Position in the taxonomy -> score; only what was really scored.
-  public var categoryScores: [Int: Double]
+  /// Scores of single categories.
+  public var categoryScores: CategoryScores
   /// Further scores by name.
-  public var signals: [String: Double]
+  public var signals: Signals
   /// Spans, in the order of the text.
   public var findings: [Finding]
   /// What was not judged, in the order of the text.

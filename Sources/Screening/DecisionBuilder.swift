@@ -17,8 +17,8 @@ public struct DecisionBuilder: Sendable {
   private var violations: [Int: Decision.Violation] = [:]
   private var ignored: Set<Int> = []
   private var unmapped: Set<String> = []
-  private var categoryScores: [Int: Double] = [:]
-  private var signals: [String: Double] = [:]
+  private var categoryScores: CategoryScores = [:]
+  private var signals: Signals = [:]
   private var findings: [Decision.Finding] = []
   private var unjudged: [PartPath: String] = [:]
   private var failures: Set<FailureReason> = []
@@ -58,7 +58,7 @@ public struct DecisionBuilder: Sendable {
   // MARK: Readings
 
   private mutating func add(_ reading: Reading) {
-    for (name, value) in reading.signals { signals[name] = max(signals[name] ?? 0, value) }
+    signals.merge(reading.signals)
     if let score = reading.score {
       self.score = max(self.score ?? 0, score)
       addScored(reading, score)
@@ -70,10 +70,10 @@ public struct DecisionBuilder: Sendable {
   /// The score against the threshold decides, whatever the words say; every named category takes the one score.
   private mutating func addScored(_ reading: Reading, _ score: Double) {
     var scores = reading.categoryScores
-    for category in reading.named { scores[category] = max(scores[category] ?? 0, score) }
-    categoryScores.merge(scores) { max($0, $1) }
+    for category in reading.named { scores.raise(category, to: score) }
+    categoryScores.merge(scores)
     var violates = false
-    for (category, value) in scores {
+    scores.forEach { category, value in
       let rule = rules.categories[category]
       if rule.enabled, value >= rule.threshold {
         violate(category, score: value)
@@ -132,7 +132,7 @@ public struct DecisionBuilder: Sendable {
     score = 1
     // A rule that its author wrote down counts even where the judge's category is switched off.
     if let category = hit.category {
-      categoryScores[category] = 1
+      categoryScores.raise(category, to: 1)
       violate(category, score: 1, action: hit.action, hasSpan: true)
     } else {
       findUncategorised(action: hit.action, hasSpan: true)
@@ -145,7 +145,7 @@ public struct DecisionBuilder: Sendable {
   public func decision() -> Decision {
     let verdict: Decision.Verdict = foundUnsafe ? .unsafe : unjudged.isEmpty && failures.isEmpty ? .safe : .notJudged
     let total = scope.reduce(0) { $0 + $1.characters }
-    let missing = scope.filter { unjudged[$0.path] != nil }
+    let missing = unjudged.isEmpty ? [] : scope.filter { unjudged[$0.path] != nil }
     let judged = total - missing.reduce(0) { $0 + $1.characters }
     // Scores of text that nobody can judge would look like a judgement.
     let hasScores = verdict != .notJudged || judged > 0
@@ -153,9 +153,9 @@ public struct DecisionBuilder: Sendable {
       verdict: verdict,
       action: action == .mask && masksWithoutSpan ? .block : action,
       score: verdict == .notJudged ? nil : score,
-      violations: violations.values.sorted { $0.category < $1.category },
-      ignored: ignored.subtracting(violations.keys).sorted(),
-      unmapped: unmapped.sorted(),
+      violations: violations.isEmpty ? [] : violations.values.sorted { $0.category < $1.category },
+      ignored: ignored.isEmpty ? [] : ignored.subtracting(violations.keys).sorted(),
+      unmapped: unmapped.isEmpty ? [] : unmapped.sorted(),
       categoryScores: hasScores ? categoryScores : [:],
       signals: hasScores ? signals : [:],
       findings: sortedFindings(),
@@ -168,6 +168,7 @@ public struct DecisionBuilder: Sendable {
   }
 
   private func sortedFindings() -> [Decision.Finding] {
+    guard findings.count > 1 else { return findings }
     let order = Dictionary(scope.enumerated().map { ($1.path, $0) }, uniquingKeysWith: min)
     return findings.sorted { left, right in
       let (leftPart, rightPart) = (order[left.path] ?? 0, order[right.path] ?? 0)

@@ -13,15 +13,15 @@ public struct Reading: Sendable, Equatable {
   public var named: [Int]
   /// Named codes that the policy's taxonomy does not have.
   public var unmapped: [String]
-  /// Scores of single categories, by position in the policy's taxonomy; only what was really scored.
-  public var categoryScores: [Int: Double]
+  /// Scores of single categories.
+  public var categoryScores: CategoryScores
   /// Further scores that no category stands for, as `injection`.
-  public var signals: [String: Double]
+  public var signals: Signals
 
   /// A reading.
   public init(
     score: Double? = nil, answer: Answer? = nil, named: [Int] = [], unmapped: [String] = [],
-    categoryScores: [Int: Double] = [:], signals: [String: Double] = [:]
+    categoryScores: CategoryScores = [:], signals: Signals = [:]
   ) {
     self.score = score
     self.answer = answer

@@ -94,6 +94,11 @@ public final class MetricRegistry: Sendable {
     _ = instrument(name, help, "gauge", labels) { .gauge(read) }
   }
 
+  /// A count that somebody else keeps, read when the page is rendered.
+  public func counter(_ name: String, help: String, _ labels: Label..., read: @escaping @Sendable () -> Int) {
+    _ = instrument(name, help, "counter", labels) { .gauge { Double(read()) } }
+  }
+
   private func instrument(
     _ name: String, _ help: String, _ type: String, _ labels: [Label], make: () -> Instrument
   ) -> Instrument {

@@ -16,20 +16,26 @@ struct Assembly {
   let policies: PolicySet
   let group: EventLoopGroup
   let lane: WorkerLane
-  let registry = MetricRegistry()
+  let registry: MetricRegistry
   let guardian: SafetyGuard
+  let keys: KeyRing?
   let readiness: ReadinessProbe
 
-  /// Loads the policies and makes the judges.
+  /// Loads the policies and keys and makes the judges. Loops, workers and metrics are those of `earlier`, where there is
+  /// one: they outlive a reload.
   ///
   /// - Throws: `Configuration.LoadError` or `PolicySet.LoadError` with all problems.
-  init(_ configuration: Configuration, problems: Problems) throws {
+  init(_ configuration: Configuration, problems: Problems, earlier: Assembly? = nil) throws {
     self.configuration = configuration
     policies = try PolicySet.load(directory: configuration.policyDirectory)
     Self.check(configuration, policies, problems)
+    let records = configuration.keyFile.map { KeyFile(path: $0).records(problems) }
+    for record in records ?? [] { Self.check(record, configuration, policies, problems) }
+    keys = records.map(KeyRing.init)
     guard problems.isEmpty else { throw Configuration.LoadError(problems: problems.all) }
-    group = try EventLoopGroup(count: configuration.loops)
-    lane = WorkerLane(threads: configuration.laneThreads, capacity: configuration.laneQueue)
+    group = try earlier?.group ?? EventLoopGroup(count: configuration.loops)
+    lane = earlier?.lane ?? WorkerLane(threads: configuration.laneThreads, capacity: configuration.laneQueue)
+    registry = earlier?.registry ?? MetricRegistry()
     let model = try EmbeddedModel.builtin()
     let judges = Self.judges(configuration, policies, model, group, lane)
     guardian = SafetyGuard(
@@ -70,6 +76,20 @@ struct Assembly {
     }
   }
 
+  /// What a key may choose must be there.
+  private static func check(
+    _ record: APIKey.Record, _ configuration: Configuration, _ policies: PolicySet, _ problems: Problems
+  ) {
+    let judges = configuration.judges.map(\.name)
+    let unknown =
+      record.policies.filter { policies.policies[$0] == nil }.map { "no policy \"\($0)\" is loaded" }
+      + record.judges.filter { !judges.contains($0) }.map { "no judge \"\($0)\" is configured" }
+    for message in unknown {
+      problems.add(
+        Problem(file: configuration.keyFile ?? "", line: 0, column: 0, message: "key \"\(record.name)\": \(message)"))
+    }
+  }
+
   private static func judges(
     _ configuration: Configuration, _ policies: PolicySet, _ model: EmbeddedModel, _ group: EventLoopGroup,
     _ lane: WorkerLane
@@ -98,6 +118,7 @@ struct Assembly {
   /// Everything that is legal and probably not meant.
   var warnings: [String] {
     var warnings = configuration.warnings + policies.warnings.map(\.description)
+    if let keys, keys.count == 0 { warnings.append("the key file holds no key: every request is refused") }
     for policy in policies.policies.values.sorted(by: { $0.name < $1.name }) {
       guard let judge = guardian.judges[policy.judge ?? configuration.defaultJudge] else { continue }
       let unscored = judge.unscoredCategories(of: policy, direction: .input)

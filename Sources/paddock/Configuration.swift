@@ -8,9 +8,13 @@ import ModelBackends
 
 /// Everything that `config.yaml` and the environment say; an empty file is a valid one.
 struct Configuration {
-  /// Where to listen.
-  var listeners: [ListenAddress] = [.ip(host: "127.0.0.1", port: 8080)]
+  /// Where to listen, and for what.
+  var listeners = [ListenerSettings(address: .ip(host: "127.0.0.1", port: 8080))]
+  /// The file of hashed keys; nil switches keys off.
+  var keyFile: String?
   var server = ServerLimits()
+  /// What the bodies of all requests may take together.
+  var bodiesBytes = 268_435_456
   var gateway = Gateway.Settings()
   /// How long a judgement may take.
   var deadline = Duration.seconds(10)
@@ -28,6 +32,25 @@ struct Configuration {
   var laneQueue = 4_096
   /// What is legal and probably not meant.
   var warnings: [String] = []
+
+  /// A listener of the configuration.
+  struct ListenerSettings: Equatable {
+    var address: ListenAddress
+    var traits = ListenerTraits()
+    var tls: TLSSettings?
+  }
+
+  /// Files of a listener that speaks TLS.
+  struct TLSSettings: Equatable {
+    /// The first is for clients that name no server or an unknown one.
+    var identities: [TLSContext.Identity]
+    /// Who vouches for clients; nil asks them for no certificate.
+    var clientAuthorities: String?
+
+    func context() throws(TLSContext.Failure) -> TLSContext {
+      try TLSContext(identities: identities, clientAuthorities: clientAuthorities)
+    }
+  }
 
   /// A judge of the configuration.
   struct JudgeSettings {

@@ -15,7 +15,14 @@ struct ConfigurationDecoder {
 
   func configuration(_ mapping: DocumentMapping) -> Configuration {
     var configuration = Configuration()
-    if let listeners = mapping["listeners"]?.list { configuration.listeners = listeners.compactMap(listener) }
+    if let keys = mapping["keys"]?.mapping {
+      configuration.keyFile = keys.required("file")?.string.map(path)
+      keys.finish()
+    }
+    if let listeners = mapping["listeners"]?.list {
+      let hasKeys = configuration.keyFile != nil
+      configuration.listeners = listeners.compactMap { listener($0, hasKeys: hasKeys) }
+    }
     if let limits = mapping.section("limits") { readLimits(limits, &configuration) }
     if let policies = mapping.section("policies") {
       configuration.policyDirectory = policies["directory"]?.string.map(path)
@@ -28,8 +35,8 @@ struct ConfigurationDecoder {
     if let telemetry = mapping.section("telemetry") { readTelemetry(telemetry, &configuration) }
     configuration.gateway.unknownFields =
       mapping["unknown_fields"]?.choice(ClassifyRequest.UnknownFields.self) ?? configuration.gateway.unknownFields
-    for key in ["keys", "cache", "upstreams"] {
-      // Named in the schema and not built yet: ignoring a key file would leave a door open that somebody closed.
+    for key in ["cache", "upstreams"] {
+      // Named in the schema and not built yet: ignoring it would promise what is not kept.
       mapping[key]?.fail("not supported by this version of paddock yet; leave it out")
     }
     mapping.finish()
@@ -43,10 +50,11 @@ struct ConfigurationDecoder {
 
   // MARK: Listeners
 
-  private func listener(_ value: DocumentValue) -> ListenAddress? {
+  private func listener(_ value: DocumentValue, hasKeys: Bool) -> Configuration.ListenerSettings? {
     guard let mapping = value.mapping else { return nil }
     let allowed = mapping["allow_without_keys"]?.bool ?? false
-    mapping["tls"]?.fail("not supported by this version of paddock yet; put a TLS proxy in front, or leave it out")
+    let purpose = mapping["serve"]?.choice(ListenerTraits.Purpose.self) ?? .all
+    let tls = mapping["tls"].flatMap(tls)
     let found = mapping.required("address")
     mapping.finish()
     guard let found, let text = found.string else { return nil }
@@ -54,11 +62,34 @@ struct ConfigurationDecoder {
       found.fail("must be host:port with a numeric host, [v6]:port or unix:PATH")
       return nil
     }
-    guard address.isLoopback || allowed else {
+    guard address.isLoopback || allowed || hasKeys else {
       found.fail("is not loopback and there are no keys: whoever reaches it may use it; say allow_without_keys: true")
       return nil
     }
-    return address
+    return Configuration.ListenerSettings(
+      address: address, traits: ListenerTraits(purpose: purpose, allowsWithoutKeys: allowed), tls: tls)
+  }
+
+  private func tls(_ value: DocumentValue) -> Configuration.TLSSettings? {
+    guard let mapping = value.mapping else { return nil }
+    let first = identity(mapping)
+    let others = mapping["also"]?.list?.compactMap { value -> TLSContext.Identity? in
+      guard let mapping = value.mapping else { return nil }
+      defer { mapping.finish() }
+      return identity(mapping)
+    }
+    let authorities = mapping["client_ca"]?.string.map(path)
+    mapping.finish()
+    return first.map {
+      Configuration.TLSSettings(identities: [$0] + (others ?? []), clientAuthorities: authorities)
+    }
+  }
+
+  private func identity(_ mapping: DocumentMapping) -> TLSContext.Identity? {
+    let certificate = mapping.required("certificate")?.string.map(path)
+    let key = mapping.required("key")?.string.map(path)
+    guard let certificate, let key else { return nil }
+    return TLSContext.Identity(certificate: certificate, key: key)
   }
 
   // MARK: Limits
@@ -71,6 +102,9 @@ struct ConfigurationDecoder {
       target = mapping[key]?.int(in: range).map { .milliseconds($0) } ?? target
     }
     number("body_bytes", 1...1 << 30, &configuration.gateway.bodyBytes)
+    number("bodies_bytes", 1...1 << 40, &configuration.bodiesBytes)
+    number("gzip_ratio", 1...1_000_000, &configuration.gateway.gzipRatio)
+    number("gzip_bytes", 1...1 << 30, &configuration.gateway.gzipBytes)
     number("in_flight", 1...1_000_000, &configuration.gateway.inFlight)
     number("queue", 0...1_000_000, &configuration.gateway.queue)
     number("batch_items", 1...1_000_000, &configuration.gateway.batchItems)
@@ -79,6 +113,10 @@ struct ConfigurationDecoder {
     number("head_bytes", 1_024...1 << 20, &configuration.server.head.headBytes)
     number("target_bytes", 256...1 << 20, &configuration.server.head.targetBytes)
     number("header_count", 8...10_000, &configuration.server.head.headerCount)
+    configuration.server.connectionsPerAddress = mapping["connections_per_address"]?.int(in: 1...1_000_000)
+    number("handshakes", 1...100_000, &configuration.server.handshakes)
+    time("handshake_ms", 1...86_400_000, &configuration.server.handshakeTime)
+    time("first_byte_ms", 1...86_400_000, &configuration.server.firstByteTime)
     time("idle_ms", 1...86_400_000, &configuration.server.idle)
     time("head_ms", 1...86_400_000, &configuration.server.headTime)
     time("body_ms", 1...86_400_000, &configuration.server.bodyTime)

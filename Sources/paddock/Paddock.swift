@@ -7,5 +7,8 @@ struct Paddock: AsyncParsableCommand {
     commandName: "paddock",
     abstract: "Judges chat turns against a safety policy: safe, unsafe with the violated categories, or not judged.",
     version: Version.current,
-    subcommands: [ServeCommand.self, ClassifyCommand.self, PolicyCommand.self, TrainCommand.self, VersionCommand.self])
+    subcommands: [
+      ServeCommand.self, ClassifyCommand.self, PolicyCommand.self, KeysCommand.self, TrainCommand.self,
+      VersionCommand.self,
+    ])
 }

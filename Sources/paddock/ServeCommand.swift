@@ -31,50 +31,49 @@ struct ServeCommand: AsyncParsableCommand {
 
   func run() async throws {
     signal(SIGPIPE, SIG_IGN)
+    let signals = Signals()
     let assembly = try options.assembly()
     let sink = LogSink()
     let level = assembly.configuration.logLevel
     LoggingSystem.bootstrap { JSONLogHandler(label: $0, level: level, sink: sink) }
     let logger = Logger(label: "paddock")
     for warning in assembly.warnings { logger.warning("\(warning)") }
-
-    let gateway = Gateway(
-      guard: assembly.guardian, settings: assembly.configuration.gateway, readiness: assembly.readiness,
-      lane: assembly.lane, registry: assembly.registry, sink: sink)
-    let server = Server(application: gateway, group: assembly.group, limits: assembly.configuration.server)
-    assembly.registry.gauge("paddock_connections", help: "Open connections.") { Double(server.connectionCount) }
-    assembly.registry.gauge("paddock_info", help: "The version, as a label.", ("version", Version.current)) { 1 }
-
-    let stop = StopSignals()
-    let addresses = listen.flatMap(ListenAddress.init).map { [$0] } ?? assembly.configuration.listeners
-    var bound: [ListenAddress] = []
-    for address in addresses {
-      do { bound.append(try await server.listen(at: address)) } catch {
-        throw ServeError(description: "cannot listen at \(address): \(error)")
-      }
+    let files = Descriptors.raiseLimit()
+    if files < assembly.configuration.server.connections + 64 {
+      logger.warning("only \(files) open files are allowed: limits.connections cannot be reached (ulimit -n)")
     }
-    try announce(bound)
-    logger.info("ready", metadata: ["listeners": "\(bound.map(\.description).joined(separator: " "))"])
 
-    await stop.first()
+    let settings = listeners(assembly.configuration)
+    let service = Service(assembly, sink: sink)
+    let bound = try await service.listen(at: settings)
+    try announce(bound)
+    logger.info("ready", metadata: ["listeners": "\(bound.map(\.address.description).joined(separator: " "))"])
+
+    await signals.untilStop { await service.reload(options, logger) }
     logger.info("draining")
-    assembly.readiness.drain()
-    await server.drain()
+    await service.drain()
     logger.info("stopped")
     sink.flush()
   }
 
+  private func listeners(_ configuration: Configuration) -> [Configuration.ListenerSettings] {
+    listen.flatMap(ListenAddress.init).map { [Configuration.ListenerSettings(address: $0)] } ?? configuration.listeners
+  }
+
   /// The one line on standard output: where it listens, and what to try.
-  private func announce(_ addresses: [ListenAddress]) throws {
-    guard let first = addresses.first else { throw ServeError(description: "there is no listener") }
+  private func announce(_ listeners: [Configuration.ListenerSettings]) throws {
+    guard let first = listeners.first(where: { $0.traits.purpose != .operations }) ?? listeners.first else {
+      throw ServeError(description: "there is no listener")
+    }
     let base: String
-    switch first {
-    case .ip: base = "http://\(first)"
-    case .unix(let path): base = "--unix-socket \(path) http://paddock"
+    let scheme = first.tls == nil ? "http" : "https"
+    switch first.address {
+    case .ip: base = "\(scheme)://\(first.address)"
+    case .unix(let path): base = "--unix-socket \(path) \(scheme)://paddock"
     }
     let body = #"{"messages":[{"role":"user","content":"How do I pick a lock?"}]}"#
     let line =
-      "paddock \(Version.current) is ready at \(addresses.map(\.description).joined(separator: ", ")); "
+      "paddock \(Version.current) is ready at \(listeners.map(\.address.description).joined(separator: ", ")); "
       + "try: curl -s \(base)/v1/classify -H 'content-type: application/json' -d '\(body)'\n"
     try FileHandle.standardOutput.write(contentsOf: Data(line.utf8))
   }
@@ -85,15 +84,15 @@ struct ServeError: Error, CustomStringConvertible {
   let description: String
 }
 
-/// SIGTERM and SIGINT: the first one is waited for, the second ends the process.
-private final class StopSignals: @unchecked Sendable {
+/// SIGHUP reloads; the first SIGTERM or SIGINT is waited for, the second ends the process.
+private final class Signals: @unchecked Sendable {
   private let sources: [any DispatchSourceSignal]
   private let stream: AsyncStream<Int32>
 
   init() {
     let (stream, continuation) = AsyncStream.makeStream(of: Int32.self)
     self.stream = stream
-    sources = [SIGTERM, SIGINT].map { number in
+    sources = [SIGTERM, SIGINT, SIGHUP].map { number in
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
       source.setEventHandler { continuation.yield(number) }
@@ -102,12 +101,24 @@ private final class StopSignals: @unchecked Sendable {
     }
   }
 
-  func first() async {
+  func untilStop(_ reload: () async -> Void) async {
     var iterator = stream.makeAsyncIterator()
-    _ = await iterator.next()
+    while let number = await iterator.next(), number == SIGHUP { await reload() }
     Task { [stream] in
-      var iterator = stream.makeAsyncIterator()
-      if let number = await iterator.next() { exit(128 + number) }
+      for await number in stream where number != SIGHUP { exit(128 + number) }
     }
+  }
+}
+
+/// How many files the process may have open.
+private enum Descriptors {
+  /// Takes all that the system allows; returns how many that are.
+  static func raiseLimit() -> Int {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return .max }
+    limit.rlim_cur = limit.rlim_max
+    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    return Int(clamping: limit.rlim_cur)
   }
 }

@@ -18,8 +18,11 @@ private func model() throws -> EmbeddedModel { try EmbeddedModel.builtin() }
       for isResponse in [false, true] {
         let input = ClassifierInput(text: text, context: "why?", isResponse: isResponse)
         let scores = model.scores(for: input)
-        #expect(([scores.unsafe, scores.injection] + scores.hazards).allSatisfy { (0...1).contains($0) })
-        #expect(scores.hazards.count == 14 && model.scores(for: input) == scores)
+        #expect(
+          ([scores.unsafe, scores.injection] + (0..<ClassifierScores.hazardCount).map(scores.hazard)).allSatisfy {
+            (0...1).contains($0)
+          })
+        #expect(model.scores(for: input) == scores)
       }
     }
   }

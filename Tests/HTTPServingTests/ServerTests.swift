@@ -13,28 +13,37 @@ import Testing
 private final class Echo: Application, RequestHandler {
   let records = Locked<[RequestRecord]>([])
   let cancelled = Atomic<Int>(0)
-  let finishes = Atomic<Int>(0)
   let started = Atomic<Int>(0)
-  let route = "/echo"
+  let route = RouteLabel(name: "/echo", index: 0)
   let bodyLimit: Int
 
   init(bodyLimit: Int) { self.bodyLimit = bodyLimit }
 
-  func admit(_ head: RequestHead, received: ContinuousClock.Instant) async -> Admission {
-    head.path == "/no" ? .refused(ServerResponse(status: 404, body: Array("no".utf8)), route: "/no") : .admitted(self)
+  func admit(_ head: RequestHead, on listener: ListenerTraits) -> Admission {
+    head.path == "/no" ? .refused(ServerResponse(status: 404, body: Array("no".utf8)), route: route) : .admitted(self)
   }
 
-  func respond(to request: ServerRequest) async -> ServerResponse {
+  func respond(to request: ServerRequest) -> Answer {
     started.add(1, ordering: .relaxed)
+    if request.head.path.hasPrefix("/slow") || request.head.path == "/later" {
+      return .later { await self.wait(request) }
+    }
+    return .now(echo(request))
+  }
+
+  private func wait(_ request: ServerRequest) async -> ServerResponse {
     if request.head.path.hasPrefix("/slow") {
       let wait = request.head.path == "/slow" ? Duration.seconds(5) : .milliseconds(300)
       do { try await Task.sleep(for: wait) } catch { cancelled.add(1, ordering: .relaxed) }
     }
+    return echo(request)
+  }
+
+  private func echo(_ request: ServerRequest) -> ServerResponse {
     let text = "\(request.head.method) \(request.head.path) \(String(decoding: request.body, as: UTF8.self))"
     return ServerResponse(status: 200, body: Array(text.utf8))
   }
 
-  func finish() { finishes.add(1, ordering: .relaxed) }
   func response(to failure: ServerFailure) -> ServerResponse { ServerResponse(status: failure.status) }
   func finished(_ record: RequestRecord) { records.withLock { $0.append(record) } }
 }
@@ -84,7 +93,7 @@ private func brief(_ answer: String) -> String {
     let client = RawClient(fixture.address)
     client.write("GET /a?b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     let answer = client.read()
-    #expect(answer.hasPrefix("HTTP/1.1 200 OK\r\nDate: "))
+    #expect(answer.hasPrefix("HTTP/1.1 200 OK\r\nServer: paddock\r\nDate: "))
     #expect(answer.contains("\r\nX-Request-Id: req_") && answer.contains("\r\nConnection: close\r\n"))
     #expect(answer.contains("\r\nContent-Length: 7\r\n") && answer.hasSuffix("\r\n\r\nGET /a "))
     await fixture.end()
@@ -114,7 +123,7 @@ private func brief(_ answer: String) -> String {
       #expect(rest.isEmpty)
     }
     await fixture.end()
-    #expect(fixture.echo.finishes.load(ordering: .relaxed) == 8)
+    #expect(fixture.echo.records.withLock { $0.map(\.status) } == Array(repeating: 200, count: 8))
   }
 
   @Test("HEAD has the length of the content and no content")
@@ -179,7 +188,7 @@ private func brief(_ answer: String) -> String {
     let fixture = try await Fixture {
       $0.headTime = .milliseconds(100)
       $0.bodyTime = .milliseconds(100)
-      $0.idle = .milliseconds(100)
+      $0.firstByteTime = .milliseconds(100)
     }
     let slowHead = RawClient(fixture.address)
     slowHead.write("GET / HT")

@@ -79,13 +79,14 @@ private func outcome(_ body: RequestHead.Body, _ bytes: [UInt8], splits: [Int], 
   @Test("A response head has its length, its date, and no line that a value smuggled in")
   func head() {
     var bytes: [UInt8] = []
-    ResponseHead.append(
-      to: &bytes, status: 429, headers: [("Retry-After", "1\r\nX: y"), ("Content-Type", "application/json")],
-      contentLength: 7, date: HTTPDate.bytes(secondsSince1970: 784_111_777), keepsAlive: false, version: .http11)
+    ResponseHead.appendStart(to: &bytes, status: 429, date: HTTPDate.bytes(secondsSince1970: 784_111_777))
+    ResponseHead.append("Retry-After", "1\r\nX: y", to: &bytes)
+    ResponseHead.append("Content-Type", "application/json", to: &bytes)
+    ResponseHead.appendEnd(to: &bytes, contentLength: 1070, keepsAlive: false, version: .http11)
     #expect(
       String(decoding: bytes, as: UTF8.self)
-        == "HTTP/1.1 429 Too Many Requests\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: 1X: y\r\n"
-        + "Content-Type: application/json\r\nContent-Length: 7\r\nConnection: close\r\n\r\n")
+        == "HTTP/1.1 429 Too Many Requests\r\nServer: paddock\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: 1X: y\r\n"
+        + "Content-Type: application/json\r\nContent-Length: 1070\r\nConnection: close\r\n\r\n")
   }
 
   @Test(

@@ -107,6 +107,15 @@ private func prompt(_ profile: String, _ conversation: Conversation) throws -> S
 }
 
 @Suite struct CategoryBlockTests {
+  /// A policy with another taxonomy and other rules for the input.
+  private func changed(_ policy: Policy, _ change: (inout Taxonomy, inout DirectionRules) -> Void) -> Policy {
+    var (taxonomy, input) = (policy.taxonomy, policy.input)
+    change(&taxonomy, &input)
+    return Policy(
+      name: policy.name, version: policy.version, taxonomy: taxonomy, judge: policy.judge, input: input,
+      output: policy.output, phrases: policy.phrases, refusal: policy.refusal, digest: policy.digest)
+  }
+
   @Test("A policy on a built-in taxonomy lets every profile render its own block", arguments: PromptTests.stems)
   func native(stem: String) throws {
     let set = try #require(builtin)
@@ -118,8 +127,7 @@ private func prompt(_ profile: String, _ conversation: Conversation) throws -> S
   @Test("An excluded category leaves the block, and the others keep their codes")
   func excluded() throws {
     let set = try #require(builtin)
-    var policy = try #require(set.policies["default"])
-    policy.input.categories[2].enabled = false
+    let policy = changed(try #require(set.policies["default"])) { $1.categories[2].enabled = false }
     let profile = try #require(set.profiles["llama-guard-3-8b"])
     let block = profile.block(for: policy, direction: .input, builtin: set.builtinTaxonomies)
     #expect(block.text.hasPrefix("S1: Violent Crimes.\nS2: Non-Violent Crimes.\nS4: Child Exploitation.\n"))
@@ -131,11 +139,12 @@ private func prompt(_ profile: String, _ conversation: Conversation) throws -> S
   @Test("A category of one's own goes out with its description")
   func custom() throws {
     let set = try #require(builtin)
-    var policy = try #require(set.policies["default"])
     let category = Category(
       code: "B1", name: "Rivals", description: "Praise of rivals.", violating: ["a", "b"], notViolating: ["c"])
-    policy.taxonomy = TaxonomyDecoder.make(name: "own", version: "1", categories: [category])
-    policy.input.categories = [CategoryRule()]
+    let policy = changed(try #require(set.policies["default"])) { taxonomy, input in
+      taxonomy = TaxonomyDecoder.make(name: "own", version: "1", categories: [category])
+      input.categories = [CategoryRule()]
+    }
     let profile = try #require(set.profiles["llama-guard-2"])
     let block = profile.block(for: policy, direction: .input, builtin: set.builtinTaxonomies)
     #expect(block.text == "B1: Rivals. \nPraise of rivals.\nViolating: a; b.\nNot violating: c.")

@@ -4,8 +4,10 @@
 
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <unistd.h>
 
 static inline int clinux_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
@@ -29,10 +31,10 @@ typedef struct {
   uint64_t token;
 } clinux_ready;
 
-/// Never blocks. At most 256 at a time.
-static inline int clinux_epoll_poll(int epoll, clinux_ready *ready, int capacity) {
+/// Waits at most `milliseconds`. At most 256 at a time.
+static inline int clinux_epoll_wait(int epoll, clinux_ready *ready, int capacity, int milliseconds) {
   struct epoll_event events[256];
-  int count = epoll_wait(epoll, events, capacity < 256 ? capacity : 256, 0);
+  int count = epoll_wait(epoll, events, capacity < 256 ? capacity : 256, milliseconds);
   for (int index = 0; index < count; index++) {
     ready[index].events = events[index].events;
     ready[index].token = events[index].data.u64;
@@ -54,6 +56,19 @@ static inline int clinux_timer_arm(int timer, uint64_t nanoseconds) {
       .it_value = {(time_t)(nanoseconds / 1000000000u), (long)(nanoseconds % 1000000000u)},
   };
   return timerfd_settime(timer, 0, &when, (struct itimerspec *)0);
+}
+
+static inline int clinux_event_create(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
+
+/// Makes the descriptor readable until it is cleared.
+static inline void clinux_event_ring(int event) {
+  // A full counter is as readable as can be.
+  (void)eventfd_write(event, 1);
+}
+
+static inline void clinux_event_clear(int event) {
+  eventfd_t count;
+  (void)eventfd_read(event, &count);
 }
 
 /// The event loop whose code runs on this thread, as an opaque pointer; null elsewhere.

@@ -1,0 +1,161 @@
+import CCrypto
+import Guard
+import HTTPWire
+import Synchronization
+
+/// A key that a client shows. Only the SHA-256 of it is kept: the key is 192 random bits, so nobody guesses it from that.
+public final class APIKey: Sendable {
+  /// What a file says of a key.
+  public struct Record: Sendable, Equatable {
+    /// The part of the key that finds it, eight hexadecimal digits.
+    public var id: String
+    /// Whose it is; stands in logs.
+    public var name: String
+    /// SHA-256 of the whole key, 32 bytes.
+    public var hash: [UInt8]
+    /// The policies that it may name, the first being what it gets without naming one; empty for the default alone.
+    public var policies: [String]
+    /// The judges that it may name, likewise.
+    public var judges: [String]
+    /// Requests a second, on average; nil for any number.
+    public var requestsPerSecond: Double?
+    /// How many may come at once, after a pause.
+    public var burst: Int
+
+    /// A record.
+    public init(
+      id: String, name: String, hash: [UInt8], policies: [String] = [], judges: [String] = [],
+      requestsPerSecond: Double? = nil, burst: Int = 1
+    ) {
+      self.id = id
+      self.name = name
+      self.hash = hash
+      self.policies = policies
+      self.judges = judges
+      self.requestsPerSecond = requestsPerSecond
+      self.burst = burst
+    }
+  }
+
+  /// What the file says.
+  public let record: Record
+  /// The generic cell rate algorithm's one number: when the next request would be due at the average rate, in
+  /// nanoseconds since the key was loaded.
+  private let due = Atomic<Int64>(0)
+  private let loaded = ContinuousClock.now
+
+  init(_ record: Record) { self.record = record }
+
+  /// Takes one request off the rate; else how long to wait.
+  func take(now: ContinuousClock.Instant = .now) -> Duration? {
+    guard let rate = record.requestsPerSecond else { return nil }
+    let interval = Int64(1e9 / rate)
+    let tolerance = interval * Int64(max(0, record.burst - 1))
+    let (seconds, attoseconds) = (now - loaded).components
+    let time = seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+    var current = due.load(ordering: .relaxed)
+    while true {
+      let start = max(current, time)
+      guard start - time <= tolerance else { return .nanoseconds(start - time - tolerance) }
+      let (done, original) = due.compareExchange(expected: current, desired: start + interval, ordering: .relaxed)
+      if done { return nil }
+      current = original
+    }
+  }
+
+  /// Checks what a query asks for, and fills in what it leaves open.
+  func apply(to query: inout Query) throws(APIError) {
+    query.principal = Principal(name: record.name)
+    query.policy = try Self.allowed(query.policy, among: record.policies, "policy")
+    query.judge = try Self.allowed(query.judge, among: record.judges, "judge")
+  }
+
+  private static func allowed(_ name: String?, among names: [String], _ field: String) throws(APIError) -> String? {
+    guard let name else { return names.first }
+    guard names.contains(name) else {
+      throw APIError(
+        status: 403, code: "\(field)_not_allowed", message: "this key may not choose that \(field)", param: field)
+    }
+    return name
+  }
+}
+
+/// All keys of a process.
+public final class KeyRing: Sendable {
+  private let keys: [String: APIKey]
+
+  /// A ring of keys; ids are unique.
+  public init(_ records: [APIKey.Record]) {
+    keys = Dictionary(records.map { ($0.id, APIKey($0)) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// How many keys there are.
+  public var count: Int { keys.count }
+
+  /// The key of a request, with one request taken off its rate.
+  func check(_ head: RequestHead) -> Result<APIKey, APIError> {
+    guard let shown = Self.shown(head) else {
+      return .failure(
+        APIError(
+          status: 401, code: "missing_key",
+          message: "a key is needed: send it as x-paddock-key, or as Authorization: Bearer"))
+    }
+    // Whether the id is known or not, the same work is done.
+    let hash = KeyText.hash(shown)
+    let key = KeyText.id(of: shown).flatMap { keys[$0] }
+    guard Self.isEqual(hash, key?.record.hash ?? Self.nothing), let key else {
+      return .failure(APIError(status: 401, code: "invalid_key", message: "the key is not known here"))
+    }
+    if let wait = key.take() {
+      let seconds = Int(wait.components.seconds) + 1
+      var error = APIError(
+        status: 429, code: "rate_limited", message: "this key has used up its rate; try again in \(seconds) s")
+      error.retryAfter = seconds
+      return .failure(error)
+    }
+    return .success(key)
+  }
+
+  private static let nothing = [UInt8](repeating: 0, count: 32)
+
+  private static func shown(_ head: RequestHead) -> String? {
+    if let key = head.headers["x-paddock-key"] { return key }
+    guard let value = head.headers["authorization"] else { return nil }
+    let pieces = value.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
+    guard pieces.count == 2, pieces[0].lowercased() == "bearer" else { return nil }
+    return String(pieces[1].trimmingSpaces)
+  }
+
+  /// Takes the same time wherever two hashes differ.
+  private static func isEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+    guard left.count == right.count else { return false }
+    return zip(left, right).reduce(into: UInt8(0)) { $0 |= $1.0 ^ $1.1 } == 0
+  }
+}
+
+/// The text of a key: `pdk_`, eight hexadecimal digits that find it, `_`, 48 that nobody can guess.
+public enum KeyText {
+  /// A new key.
+  public static func make() -> String {
+    var generator = SystemRandomNumberGenerator()
+    func hex(_ count: Int) -> String {
+      String((0..<count).map { _ in "0123456789abcdef".randomElement(using: &generator) ?? "0" })
+    }
+    return "pdk_\(hex(8))_\(hex(48))"
+  }
+
+  /// The part that finds a key; nil where the text is none.
+  public static func id(of key: String) -> String? {
+    let pieces = key.split(separator: "_", omittingEmptySubsequences: false)
+    guard pieces.count == 3, pieces[0] == "pdk", pieces[1].count == 8, pieces[2].count == 48 else { return nil }
+    return String(pieces[1])
+  }
+
+  /// SHA-256 of a key.
+  public static func hash(_ key: String) -> [UInt8] {
+    let bytes = Array(key.utf8)
+    var digest = [UInt8](repeating: 0, count: 32)
+    _ = ccrypto_sha256(bytes, bytes.count, &digest)
+    return digest
+  }
+}

@@ -1,0 +1,163 @@
+import Conversations
+import EventLoops
+import Policies
+import Screening
+import Telemetry
+
+/// One query under judgement: what was decided before the judge is asked, and what is made of its report.
+public struct Judgement: Sendable {
+  private let query: Query
+  private let plan: PolicyPlan
+  private let seat: JudgeSeat
+  private let fallback: JudgeSeat?
+  private let request: JudgeRequest
+  private let parts: [Part]
+  private let started: ContinuousClock.Instant
+  private let hits: [RuleHit]
+
+  init(
+    _ query: Query, plan: PolicyPlan, seat: JudgeSeat, fallback: JudgeSeat?, deadline limit: Duration
+  ) throws(QueryError) {
+    self.query = query
+    self.plan = plan
+    self.seat = seat
+    self.fallback = fallback
+    let conversation = query.conversation
+    let scope = conversation.indexes(in: query.scope)
+    parts = scope.count == 1 ? conversation.messages[scope[0]].parts : scope.flatMap { conversation.messages[$0].parts }
+    guard parts.contains(where: { !$0.isReadable || !$0.text.isEmpty }) else { throw .nothingInScope }
+    let isShortened = query.deadline.map { $0 < limit } ?? false
+    request = JudgeRequest(
+      conversation: conversation, scope: scope, policy: plan.policy,
+      direction: query.direction ?? conversation.defaultDirection,
+      deadline: Deadline(
+        instant: query.received + (isShortened ? query.deadline ?? limit : limit), isCallers: isShortened),
+      trace: query.trace)
+    started = .now
+    hits = Self.hits(plan.matcher, parts)
+  }
+
+  // MARK: The verdict
+
+  /// The verdict, where it needs no waiting; nil otherwise.
+  public func atOnce() -> Verdict? {
+    if isLetThrough || !hasText { return verdict(of: JudgeReport(), by: seat, unscored: [], failed: nil) }
+    guard request.deadline.instant > started, let report = seat.judge.judgeAtOnce(request) else { return nil }
+    return verdict(of: checked(report, seat), by: seat, unscored: unscored(seat), failed: nil)
+  }
+
+  /// The verdict, however long the judge takes.
+  public func finish() async -> Verdict {
+    let report = await report(of: seat)
+    guard let fallback, isWorthAnotherTry(report) else {
+      return verdict(of: report, by: seat, unscored: unscored(seat), failed: nil)
+    }
+    var second = await self.report(of: fallback)
+    // What the first judge did deliver still counts.
+    second.observations += report.observations.filter { !$0.isFailure }
+    return verdict(of: second, by: fallback, unscored: unscored(fallback), failed: report)
+  }
+
+  private func verdict(
+    of report: JudgeReport, by seat: JudgeSeat, unscored: [Int], failed: JudgeReport?
+  ) -> Verdict {
+    if let failed { self.seat.metrics.record(failuresOf: failed) }
+    var builder = DecisionBuilder(policy: plan.policy, direction: request.direction, scope: parts)
+    for hit in hits { builder.add(.rule(hit)) }
+    for observation in report.observations { builder.add(observation) }
+    let ended = ContinuousClock.now
+    let decision = builder.decision()
+    plan.metrics.record(decision, direction: request.direction)
+    seat.metrics.record(decision.failures, took: ended - started)
+    return Verdict(
+      id: Identifier.make("cls_", digits: 24), decision: decision, direction: request.direction, policy: plan.policy,
+      judge: seat.description, categoriesNotJudged: unscored, contextNotUsed: report.contextNotUsed,
+      output: decision.action == .mask ? masked(decision.findings) : nil,
+      queueTime: started - query.received, judgeTime: ended - started, totalTime: ended - query.received)
+  }
+
+  // MARK: Rules
+
+  private static func hits(_ matcher: PhraseMatcher, _ parts: [Part]) -> [RuleHit] {
+    guard !matcher.isEmpty else { return [] }
+    let today = LogLine.today()
+    return parts.flatMap { matcher.hits(in: $0, today: today) }
+  }
+
+  /// Only when every part in scope is allow-listed is no judge asked; a denied one is judged all the same.
+  private var isLetThrough: Bool {
+    guard !hits.isEmpty, !hits.contains(where: { $0.effect == .deny }) else { return false }
+    let allowed = Set(hits.map(\.path))
+    return parts.allSatisfy { $0.isReadable && ($0.text.isEmpty || allowed.contains($0.path)) }
+  }
+
+  // MARK: The judge
+
+  private var hasText: Bool { parts.contains { $0.isReadable && !$0.text.isEmpty } }
+
+  /// The parts that a failure leaves unjudged.
+  private var readable: [PartPath] { parts.filter { $0.isReadable && !$0.text.isEmpty }.map(\.path) }
+
+  private func unscored(_ seat: JudgeSeat) -> [Int] { seat.unscored(of: plan.policy, request.direction) }
+
+  private func report(of seat: JudgeSeat) async -> JudgeReport {
+    if isLetThrough || !hasText { return JudgeReport() }
+    guard request.deadline.instant > .now else {
+      return JudgeReport(observations: [.failed(request.deadline.failure, readable)])
+    }
+    return checked(await seat.judge.judge(request), seat)
+  }
+
+  /// A report with all that a judge may have left out.
+  private func checked(_ report: JudgeReport, _ seat: JudgeSeat) -> JudgeReport {
+    var report = report
+    // What was found counts, however late; what was not found in time was not judged in time.
+    if request.deadline.instant <= .now, !report.observations.contains(where: \.isFailure) {
+      report.observations.append(.failed(request.deadline.failure, readable))
+    }
+    let rules = request.direction == .input ? plan.policy.input : plan.policy.output
+    let unscored = unscored(seat)
+    // A judge that knows none of the policy's categories may still find other harm, but its "safe" means nothing here.
+    if !unscored.isEmpty, unscored.count == rules.categories.count(where: \.enabled) {
+      report.observations.append(.skipped(.category, readable))
+    }
+    if report.observations.isEmpty { report.observations.append(.failed(.notRenderable, readable)) }
+    reportUnreadableContext(&report)
+    return report
+  }
+
+  /// Nobody reads what is not text, in or out of scope; what is in scope is in the decision already.
+  private func reportUnreadableContext(_ report: inout JudgeReport) {
+    let messages = request.conversation.messages
+    guard messages.count > request.scope.count else { return }
+    let reported = Set(report.contextNotUsed.map(\.path.message)).union(request.scope)
+    for (index, message) in messages.enumerated() where !reported.contains(index) {
+      for part in message.parts where !part.isReadable {
+        report.contextNotUsed.append(
+          UnusedContext(path: part.path, reason: part.kind == .media ? .media : .opaque, characters: 0))
+      }
+    }
+  }
+
+  /// Whether another judge might do better, while there is time and somebody to tell.
+  private func isWorthAnotherTry(_ report: JudgeReport) -> Bool {
+    !Task.isCancelled
+      && report.observations.contains { observation in
+        if case .failed(let reason, _) = observation { reason.isOfTheJudge } else { false }
+      }
+  }
+
+  // MARK: Masking
+
+  private func masked(_ findings: [Decision.Finding]) -> [MaskedMessage] {
+    let spans = Dictionary(grouping: findings.filter(\.isViolation), by: \.path).mapValues { $0.map(\.span) }
+    return request.scope.map { index in
+      var message = request.conversation.messages[index]
+      for part in message.parts.indices {
+        guard let found = spans[message.parts[part].path] else { continue }
+        message.parts[part].text = Masking.masked(message.parts[part].text, spans: found)
+      }
+      return MaskedMessage(index: index, message: message)
+    }
+  }
+}

@@ -1,0 +1,29 @@
+import Synchronization
+
+/// Bounds the memory that the bodies of all requests take together, however many connections there are.
+public final class BodyBudget: Sendable {
+  private let limit: Int
+  private let used = Atomic<Int>(0)
+
+  /// A budget of `limit` bytes.
+  public init(limit: Int) { self.limit = limit }
+
+  /// The bytes that are taken now.
+  public var taken: Int { used.load(ordering: .relaxed) }
+
+  /// Whether `count` bytes more would still fit.
+  public func hasRoom(for count: Int) -> Bool { used.load(ordering: .relaxed) + count <= limit }
+
+  /// Takes `count` bytes; false, and nothing taken, where they do not fit.
+  public func take(_ count: Int) -> Bool {
+    let (_, total) = used.add(count, ordering: .relaxed)
+    if total <= limit { return true }
+    give(count)
+    return false
+  }
+
+  /// Gives `count` bytes back.
+  public func give(_ count: Int) {
+    if count > 0 { used.subtract(count, ordering: .relaxed) }
+  }
+}

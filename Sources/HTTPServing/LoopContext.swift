@@ -1,0 +1,126 @@
+import EventLoops
+import Glibc
+import HTTPWire
+
+/// What all connections of one loop share: the application, the buffer that they read into, the one that answers are
+/// written in, and the line for handshakes. Loop-confined.
+final class LoopContext: @unchecked Sendable {
+  let loop: EventLoop
+  var application: any Application
+  var isDraining = false
+  let scratch: Scratch
+  /// Where the start of an answer is put together; always empty between two answers.
+  var output: [UInt8] = []
+  private var connections: [ObjectIdentifier: Connection] = [:]
+  private let handshakeLimit: Int
+  private var handshakes = 0
+  private var waitingHandshakes: [Connection] = []
+
+  init(loop: EventLoop, application: any Application, limits: ServerLimits) {
+    self.loop = loop
+    self.application = application
+    scratch = Scratch(headBytes: limits.head.headBytes)
+    handshakeLimit = limits.handshakes
+    output.reserveCapacity(Self.smallOutput)
+  }
+
+  /// A body up to this length is copied behind its head, so that both leave in one call.
+  static let smallOutput = 16_384
+
+  // MARK: Connections
+
+  func insert(_ connection: Connection) { connections[ObjectIdentifier(connection)] = connection }
+  func remove(_ connection: Connection) { connections[ObjectIdentifier(connection)] = nil }
+
+  /// No new request is taken from now on; idle connections end.
+  func drain() {
+    isDraining = true
+    for connection in connections.values { connection.closeIfIdle() }
+  }
+
+  func cutAll() { for connection in connections.values { connection.cut() } }
+
+  // MARK: Handshakes
+
+  /// Whether a handshake may begin now; else the connection is called when its turn has come.
+  func mayShakeHands(_ connection: Connection) -> Bool {
+    guard handshakes < handshakeLimit else {
+      waitingHandshakes.append(connection)
+      return false
+    }
+    handshakes += 1
+    return true
+  }
+
+  /// A handshake that had begun is over, one way or another.
+  func handshakeEnded() {
+    handshakes -= 1
+    while handshakes < handshakeLimit, let next = waitingHandshakes.popLast() {
+      // Who came last is the likeliest to be there still.
+      guard next.grantHandshake() else { continue }
+      handshakes += 1
+      loop.yield(to: next)
+    }
+  }
+
+  // MARK: The date
+
+  private var second = 0
+  private var date: [UInt8] = []
+  private var success: [UInt8] = []
+
+  /// Status line, `Server` and `Date`, made once a second.
+  func appendStart(_ status: Int) {
+    let now = time(nil)
+    if now != second {
+      second = now
+      date = HTTPDate.bytes(secondsSince1970: now)
+      success = []
+      ResponseHead.appendStart(to: &success, status: 200, date: date)
+    }
+    if status == 200 { output += success } else { ResponseHead.appendStart(to: &output, status: status, date: date) }
+  }
+}
+
+/// The bytes that a connection has read and not yet understood, while it is its turn. One for all connections of a loop:
+/// what is left at the end of a turn goes into a buffer of the connection's own, so that an idle one holds none.
+final class Scratch {
+  private let bytes: UnsafeMutableBufferPointer<UInt8>
+  private var start = 0
+  private var end = 0
+
+  /// The most that one read brings.
+  private static let read = 65_536
+
+  init(headBytes: Int) { bytes = .allocate(capacity: headBytes + Self.read) }
+
+  deinit { bytes.deallocate() }
+
+  var count: Int { end - start }
+  var unread: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(rebasing: bytes[start..<end]) }
+
+  /// Where the next bytes go.
+  func room() -> UnsafeMutableRawBufferPointer {
+    if start == end { (start, end) = (0, 0) }
+    if bytes.count - end < Self.read, start > 0 {
+      _ = UnsafeMutableBufferPointer(rebasing: bytes[..<count]).update(
+        fromContentsOf: UnsafeBufferPointer(rebasing: bytes[start..<end]))
+      (start, end) = (0, count)
+    }
+    return UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(bytes)[end...])
+  }
+
+  func filled(_ count: Int) { end += count }
+  func consume(_ count: Int) { start += count }
+
+  func load(_ rest: [UInt8]) {
+    (start, end) = (0, rest.count)
+    _ = UnsafeMutableBufferPointer(rebasing: bytes[..<rest.count]).update(fromContentsOf: rest)
+  }
+
+  /// What is left, taken out.
+  func takeRest() -> [UInt8] {
+    defer { (start, end) = (0, 0) }
+    return count == 0 ? [] : Array(unread)
+  }
+}
