@@ -41,7 +41,8 @@ need_swift() {
 # The release binary, and where it is.
 build_release() {
   say "building (release)"
-  swift build -c release --product paddock >&2
+  # The standard library inside: one file to hand around, and calls into it that need no table.
+  swift build -c release --product paddock --static-swift-stdlib >&2
   binary=$(swift build -c release --show-bin-path)/paddock
 }
 

@@ -1,3 +1,4 @@
+import CScoring
 import CWeights
 import Glibc
 import StrictJSON
@@ -139,50 +140,27 @@ public struct EmbeddedModel: Sendable {
   private func probabilities(
     of text: UnsafeBufferPointer<UInt8>, context: UnsafeBufferPointer<UInt8>, isResponse: Bool
   ) -> SIMD16<Float> {
-    var sum = Accumulator(table: UnsafeRawPointer(storage.bytes.baseAddress.map { $0 + tableOffset }))
-    hasher.forEachFeature(of: text, in: .text, characters: true) { sum.add(row: $0) }
+    var sum = cscoring_sum()
+    cscoring_begin(&sum, storage.bytes.baseAddress.map { $0 + tableOffset })
+    hasher.forEachFeature(of: text, in: .text, characters: true) { cscoring_add(&sum, UInt32(truncatingIfNeeded: $0)) }
     if isResponse {
-      hasher.forEachFeature(of: text, in: .response, characters: false) { sum.add(row: $0) }
+      hasher.forEachFeature(of: text, in: .response, characters: false) {
+        cscoring_add(&sum, UInt32(truncatingIfNeeded: $0))
+      }
       // Of a long prompt the end is what is being answered.
       let context = UnsafeBufferPointer(rebasing: context.suffix(Self.windowBytes))
-      hasher.forEachFeature(of: context, in: .context, characters: false) { sum.add(row: $0) }
+      hasher.forEachFeature(of: context, in: .context, characters: false) {
+        cscoring_add(&sum, UInt32(truncatingIfNeeded: $0))
+      }
     }
-    let totals = sum.totals()
-    let norm = 1 / Float(max(sum.count, 1)).squareRoot()
+    cscoring_flush(&sum)
+    let totals = withUnsafeBytes(of: &sum.totals) { SIMD16<Float>($0.loadUnaligned(as: SIMD16<Int32>.self)) }
+    let norm = 1 / Float(max(sum.rows, 1)).squareRoot()
     var probabilities = SIMD16<Float>()
     for (index, head) in heads.enumerated() {
       let logit = totals[index] * head.scale * norm + head.bias
       probabilities[index] = 1 / (1 + expf(-(logit * head.slope + head.offset)))
     }
     return probabilities
-  }
-}
-
-/// Sums rows of 16 signed bytes. 16-bit lanes hold 256 rows, then they are emptied into 32-bit ones.
-private struct Accumulator {
-  let table: UnsafeRawPointer?
-  private(set) var count = 0
-  private var narrow = SIMD16<Int16>()
-  private var wide = SIMD16<Int32>()
-
-  init(table: UnsafeRawPointer?) { self.table = table }
-
-  @inline(__always)
-  mutating func add(row: Int) {
-    guard let table else { return }
-    let weights = table.loadUnaligned(fromByteOffset: row &* 16, as: SIMD16<Int8>.self)
-    narrow &+= SIMD16<Int16>(truncatingIfNeeded: weights)
-    count &+= 1
-    if count & 0xFF == 0 { empty() }
-  }
-
-  private mutating func empty() {
-    wide &+= SIMD16<Int32>(truncatingIfNeeded: narrow)
-    narrow = .zero
-  }
-
-  mutating func totals() -> SIMD16<Float> {
-    empty()
-    return SIMD16<Float>(wide)
   }
 }

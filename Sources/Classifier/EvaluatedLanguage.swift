@@ -43,7 +43,11 @@ public enum EvaluatedLanguage {
     var length = 0
     func end() {
       if length > 0 {
-        if foreignWords.contains(word) { foreign += 1 } else if englishWords.contains(word) { english += 1 }
+        switch words.language(of: word) {
+        case .english: english += 1
+        case .foreign: foreign += 1
+        case nil: break
+        }
       }
       word = wordSeed
       length = 0
@@ -64,24 +68,55 @@ public enum EvaluatedLanguage {
 
   private static let wordSeed: UInt64 = 0xCBF2_9CE4_8422_2325
 
+  private static let words = WordTable(english: hashes(englishWords), foreign: hashes(foreignWords))
+
   /// FNV-1a over the lower-case bytes of each word. Only ASCII is folded: a capital Ü is rare and then just not counted.
-  private static func hashes(_ words: String) -> Set<UInt64> {
-    Set(
-      words.split(separator: " ").map { word in
-        word.utf8.reduce(wordSeed) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 }
-      })
+  private static func hashes(_ words: String) -> [UInt64] {
+    words.split(separator: " ").map { word in
+      word.utf8.reduce(wordSeed) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 }
+    }
   }
 
-  private static let englishWords = hashes(
+  /// Words by their hashes, which spread well enough by themselves: no second hash, and one look for nearly every word.
+  private struct WordTable: Sendable {
+    enum Language { case english, foreign }
+
+    private static let slots = 4_096
+    private var hashes = [UInt64](repeating: 0, count: slots)
+    private var languages = [Language?](repeating: nil, count: slots)
+
+    init(english: [UInt64], foreign: [UInt64]) {
+      // A word of both languages counts as foreign.
+      for hash in foreign { insert(hash, .foreign) }
+      for hash in english { insert(hash, .english) }
+    }
+
+    private mutating func insert(_ hash: UInt64, _ language: Language) {
+      let slot = slot(of: hash)
+      guard languages[slot] == nil else { return }
+      hashes[slot] = hash
+      languages[slot] = language
+    }
+
+    private func slot(of hash: UInt64) -> Int {
+      var slot = Int(truncatingIfNeeded: hash ^ hash >> 32) & (Self.slots - 1)
+      while languages[slot] != nil, hashes[slot] != hash { slot = (slot + 1) & (Self.slots - 1) }
+      return slot
+    }
+
+    func language(of hash: UInt64) -> Language? { languages[slot(of: hash)] }
+  }
+
+  private static let englishWords =
     """
     the of and to in is it that this for you your with are be was were have has had not can could would should will \
     what which who how why when where if or but from by as at on we they he she his her my our their there then than \
     do does did i am an a me please
-    """)
+    """
 
   /// The commonest words of other languages in Latin letters that are no English words. French, Spanish, Portuguese,
   /// Italian, German, Dutch, Scandinavian, Polish, Turkish, Indonesian, Javanese, Vietnamese, Swahili.
-  private static let foreignWords = hashes(
+  private static let foreignWords =
     """
     le les des est une du et je vous nous ils elle pas que qui dans sur avec pour mon ton mes ses comment quel quelle \
     quels quelles sont ce cette ces aux être faire fait puis peut peux dois sans mais ou où votre vos leur tu ta te moi \
@@ -97,5 +132,5 @@ public enum EvaluatedLanguage {
     yang dan untuk dengan saya bagaimana cara tidak adalah ini itu dari orang kanggo sing lan carane piye wong ing \
     làm thế nào để tôi một của và có không cho người cách những là trong được \
     ya kwa ni wa jinsi gani katika na mtu
-    """)
+    """
 }

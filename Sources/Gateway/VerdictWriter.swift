@@ -7,7 +7,7 @@ import StrictJSON
 extension Verdict {
   /// The answer of `POST /v1/classify`; the same bytes come from the command line.
   public func json(metadata: JSON?) -> [UInt8] {
-    var writer = JSONWriter(capacity: 1024)
+    var writer = JSONWriter(capacity: 1_536)
     write(to: &writer, metadata: metadata)
     return writer.bytes
   }
@@ -89,10 +89,12 @@ extension Verdict {
     }
     writer.key("latency_ms")
     writer.object { writer in
-      for (name, time) in [("queue", queueTime), ("judge", judgeTime), ("total", totalTime)] {
-        writer.key(name)
-        writer.double(time.milliseconds, digits: 3)
-      }
+      writer.key("queue")
+      writer.double(queueTime.milliseconds, digits: 3)
+      writer.key("judge")
+      writer.double(judgeTime.milliseconds, digits: 3)
+      writer.key("total")
+      writer.double(totalTime.milliseconds, digits: 3)
     }
   }
 }
@@ -176,12 +178,18 @@ extension Message {
 }
 
 extension JSONWriter {
+  mutating func member(_ key: StaticString, _ value: String) {
+    self.key(key)
+    string(value)
+  }
+
+  @_disfavoredOverload
   mutating func member(_ key: String, _ value: String) {
     self.key(key)
     string(value)
   }
 
-  mutating func member(_ key: String, _ values: [String]) {
+  mutating func member(_ key: StaticString, _ values: [String]) {
     self.key(key)
     array { writer in for value in values { writer.string(value) } }
   }
