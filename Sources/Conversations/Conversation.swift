@@ -80,8 +80,13 @@ public struct Part: Sendable, Equatable {
 
   /// How many characters (Unicode code points) of text it holds.
   public var characters: Int {
-    // Every byte of UTF-8 that continues no character begins one.
-    text.utf8.reduce(into: 0) { count, byte in if byte & 0xC0 != 0x80 { count += 1 } }
+    // A byte of UTF-8 that continues no character begins one.
+    var text = text
+    return text.withUTF8 { bytes in
+      var count = 0
+      for byte in bytes { count &+= byte & 0xC0 != 0x80 ? 1 : 0 }
+      return count
+    }
   }
 }
 

@@ -80,7 +80,7 @@ extension Endpoints {
       let verdict: Verdict
       if let atOnce = judgement.atOnce() { verdict = atOnce } else { verdict = await judgement.finish() }
       log(verdict, request: request.id, classify.query)
-      return .success(verdict.json(metadata: classify.metadata))
+      return .success(json(verdict, metadata: classify.metadata))
     } catch {
       var error = error
       error.param = error.param.map { "items[\(index)].\($0)" } ?? "items[\(index)]"

@@ -13,6 +13,7 @@ final class Endpoints: Sendable {
   let settings: Gateway.Settings
   let readiness: ReadinessProbe
   private let shared: Gateway.Shared
+  private let frames: [ObjectIdentifier: VerdictFrame]
   var sink: LogSink { shared.sink }
   var gate: AdmissionGate { shared.gate }
 
@@ -21,6 +22,16 @@ final class Endpoints: Sendable {
     self.settings = settings
     self.readiness = readiness
     self.shared = shared
+    let judges = safetyGuard.judges.values.map(\.description)
+    frames = Dictionary(
+      safetyGuard.policies.policies.values.map { (ObjectIdentifier($0), VerdictFrame($0, judges: judges)) },
+      uniquingKeysWith: { first, _ in first })
+  }
+
+  /// The JSON of a verdict.
+  func json(_ verdict: Verdict, metadata: JSON?) -> [UInt8] {
+    guard let frame = frames[ObjectIdentifier(verdict.policy)] else { return verdict.json(metadata: metadata) }
+    return verdict.json(metadata: metadata, frame: frame)
   }
 
   func answer(_ endpoint: Endpoint, _ request: ServerRequest) -> Answer {
@@ -115,7 +126,7 @@ final class Endpoints: Sendable {
 
   private func response(_ verdict: Verdict, _ classify: ClassifyRequest, _ request: ServerRequest) -> ServerResponse {
     log(verdict, request: request.id, classify.query)
-    return .json(verdict.json(metadata: classify.metadata))
+    return .json(json(verdict, metadata: classify.metadata))
   }
 
   /// Above this many bytes decoding takes longer than ~100 µs and leaves the loop.

@@ -7,13 +7,17 @@ import StrictJSON
 extension Verdict {
   /// The answer of `POST /v1/classify`; the same bytes come from the command line.
   public func json(metadata: JSON?) -> [UInt8] {
+    json(metadata: metadata, frame: VerdictFrame(policy, judges: [judge]))
+  }
+
+  /// The same, with the parts that were written once.
+  func json(metadata: JSON?, frame: VerdictFrame) -> [UInt8] {
     var writer = JSONWriter(capacity: 1_536)
-    write(to: &writer, metadata: metadata)
+    write(to: &writer, metadata: metadata, frame)
     return writer.bytes
   }
 
-  /// Writes the answer object.
-  func write(to writer: inout JSONWriter, metadata: JSON?) {
+  private func write(to writer: inout JSONWriter, metadata: JSON?, _ frame: VerdictFrame) {
     let categories = policy.taxonomy.categories
     writer.object { writer in
       writer.member("id", id)
@@ -30,9 +34,8 @@ extension Verdict {
       writer.member("unmapped_codes", decision.unmapped)
       writer.key("category_scores")
       writer.object { writer in
-        for (index, category) in categories.enumerated() {
-          guard let score = decision.categoryScores[index] else { continue }
-          writer.key(category.code)
+        decision.categoryScores.forEach { category, score in
+          writer.key(raw: frame.categories[category])
           writer.score(score)
         }
       }
@@ -47,7 +50,7 @@ extension Verdict {
       writer.array { writer in for finding in decision.findings { finding.write(to: &writer, categories) } }
       if let output { output.write(to: &writer) }
       writeCoverage(to: &writer)
-      writeSources(to: &writer)
+      writeSources(to: &writer, frame)
       if let metadata {
         writer.key("metadata")
         writer.value(metadata)
@@ -74,19 +77,12 @@ extension Verdict {
     }
   }
 
-  private func writeSources(to writer: inout JSONWriter) {
+  private func writeSources(to writer: inout JSONWriter, _ frame: VerdictFrame) {
     writer.key("policy")
-    writer.object { writer in
-      writer.member("name", policy.name)
-      writer.member("version", policy.version)
-      writer.member("digest", policy.digest)
-    }
+    writer.raw(frame.policy)
     writer.key("judge")
-    writer.object { writer in
-      writer.member("name", judge.name)
-      writer.member("model", judge.model)
-      writer.member("digest", judge.digest)
-    }
+    // Whoever judged was among those that the frame was made for.
+    writer.raw(frame.judges[judge.name] ?? Array("null".utf8))
     writer.key("latency_ms")
     writer.object { writer in
       writer.key("queue")

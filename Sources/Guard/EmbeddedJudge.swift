@@ -15,8 +15,10 @@ public struct EmbeddedJudge: Judge {
 
   /// What the model's heads mean under one taxonomy.
   struct HazardTable: Sendable {
-    /// By head, the positions of the categories that it stands for.
-    var categories: [[Int]]
+    /// Every hazard with a position of a category that it stands for.
+    var pairs: [(hazard: Int, category: Int)]
+    /// Hazards that stand for no category, one bit each.
+    var unmapped: UInt32
     /// Positions that no head stands for.
     var unreached: [Int]
     /// How many categories the taxonomy has.
@@ -24,7 +26,9 @@ public struct EmbeddedJudge: Judge {
 
     init(from native: Taxonomy, to taxonomy: Taxonomy) {
       let map = HazardMap(from: native, to: taxonomy)
-      categories = EmbeddedModel.hazardCodes.map(map.categories(for:))
+      let categories = EmbeddedModel.hazardCodes.map(map.categories(for:))
+      pairs = categories.enumerated().flatMap { hazard, categories in categories.map { (hazard, $0) } }
+      unmapped = categories.enumerated().reduce(0) { $1.element.isEmpty ? $0 | 1 << UInt32($1.offset) : $0 }
       unreached = map.unreached
       count = taxonomy.categories.count
     }
@@ -110,7 +114,7 @@ public struct EmbeddedJudge: Judge {
       let parts = request.readableParts(of: run)
       let isResponse = run.contains { request.conversation.messages[$0].role.side == .output }
       let context = isResponse ? request.conversation.prompt(before: run[0]) : []
-      usedContext.formUnion(context)
+      if !context.isEmpty { usedContext.formUnion(context) }
       let contextText =
         context.isEmpty ? "" : request.readableParts(of: context).map(\.text).joined(separator: "\n\n")
       if parts.count == 1 {
@@ -129,7 +133,9 @@ public struct EmbeddedJudge: Judge {
         work.skipped.append(.skipped(.language, [part.path]))
       }
     }
-    work.unused = request.contextNotUsed(except: usedContext.union(request.scope)) { _ in .notRead }
+    if request.conversation.messages.count > request.scope.count {
+      work.unused = request.contextNotUsed(except: usedContext.union(request.scope)) { _ in .notRead }
+    }
     return work
   }
 
@@ -147,15 +153,15 @@ public struct EmbeddedJudge: Judge {
     var reading = Reading(
       score: scores.unsafe, categoryScores: CategoryScores(capacity: table.count),
       signals: ["injection": scores.injection])
-    for hazard in 0..<ClassifierScores.hazardCount {
+    for (hazard, category) in table.pairs {
       let probability = scores.hazard(hazard)
-      let value = scores.unsafe * min(1, probability / 0.5)
-      for category in table.categories[hazard] { reading.categoryScores.raise(category, to: value) }
-      guard probability >= 0.5 else { continue }
-      if table.categories[hazard].isEmpty {
+      reading.categoryScores.raise(category, to: scores.unsafe * min(1, probability / 0.5))
+      if probability >= 0.5 { reading.named.append(category) }
+    }
+    if table.unmapped != 0 {
+      for hazard in 0..<ClassifierScores.hazardCount
+      where table.unmapped >> UInt32(hazard) & 1 == 1 && scores.hazard(hazard) >= 0.5 {
         reading.unmapped.append(EmbeddedModel.hazardCodes[hazard])
-      } else {
-        reading.named += table.categories[hazard]
       }
     }
     return reading

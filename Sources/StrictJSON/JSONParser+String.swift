@@ -2,27 +2,21 @@ extension JSONParser {
   /// A string whose opening quote comes next.
   mutating func string() throws(JSONError) -> String {
     let opening = position
-    position += 1
-    let start = position
-    while position < bytes.count {
-      let byte = bytes[position]
-      if byte == UInt8(ascii: "\"") {
-        let text = try Self.text(bytes[start..<position], at: opening)
-        position += 1
-        return text
-      }
-      if byte == UInt8(ascii: "\\") { return try escapedString(start: start, opening: opening) }
-      guard byte >= 0x20 else { throw JSONError(.controlCharacter, at: position) }
+    let start = position + 1
+    var isASCII = true
+    position = PlainText.end(of: bytes, from: start, isASCII: &isASCII)
+    guard position < bytes.count else { throw JSONError(.unexpectedEnd, at: position) }
+    switch bytes[position] {
+    case UInt8(ascii: "\""):
+      let text = UnsafeBufferPointer(rebasing: bytes[start..<position])
       position += 1
+      // ASCII cannot be wrong, and is made into a string without the way through generic code.
+      if isASCII { return String(decoding: text, as: UTF8.self) }
+      guard let checked = String(validating: text, as: UTF8.self) else { throw JSONError(.badUTF8, at: opening) }
+      return checked
+    case UInt8(ascii: "\\"): return try escapedString(start: start, opening: opening)
+    default: throw JSONError(.controlCharacter, at: position)
     }
-    throw JSONError(.unexpectedEnd, at: position)
-  }
-
-  private static func text(_ slice: Slice<UnsafeBufferPointer<UInt8>>, at offset: Int) throws(JSONError) -> String {
-    guard let text = String(validating: UnsafeBufferPointer(rebasing: slice), as: UTF8.self) else {
-      throw JSONError(.badUTF8, at: offset)
-    }
-    return text
   }
 
   /// The slow path: from the first escape on, the text is gathered piece by piece.

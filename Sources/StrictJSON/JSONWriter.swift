@@ -40,6 +40,13 @@ public struct JSONWriter: Sendable {
     needsComma = false
   }
 
+  /// A key that is JSON already, with its colon, as `"S1":`.
+  public mutating func key(raw key: [UInt8]) {
+    separate()
+    bytes.append(contentsOf: key)
+    needsComma = false
+  }
+
   /// A string.
   public mutating func string(_ value: String) {
     separate()
@@ -55,21 +62,22 @@ public struct JSONWriter: Sendable {
     needsComma = true
   }
 
-  /// A number, or null where it is not finite. `digits` bounds the decimals after the point.
+  /// A number, or null where it is not finite. `digits`, at most 15, bounds the decimals after the point.
   public mutating func double(_ value: Double, digits: Int = 6) {
     guard value.isFinite else { return null() }
-    var scale = 1
-    for _ in 0..<digits { scale *= 10 }
+    let scale = Self.powersOfTen[digits]
     let scaled = (value * Double(scale)).rounded()
     // Beyond 2^53 there are no decimals left to bound.
     guard scaled.magnitude < 9_007_199_254_740_992 else { return raw("\(value)".utf8) }
     separate()
-    if scaled < 0 { bytes.append(UInt8(ascii: "-")) }
-    let (whole, fraction) = Int(scaled.magnitude).quotientAndRemainder(dividingBy: scale)
-    appendWhole(whole)
-    appendFraction(fraction, digits: digits)
     needsComma = true
+    if scaled < 0 { bytes.append(UInt8(ascii: "-")) }
+    let (whole, fraction) = UInt64(scaled.magnitude).quotientAndRemainder(dividingBy: UInt64(scale))
+    appendWhole(Int(whole))
+    if fraction > 0 { appendFraction(fraction, digits: digits) }
   }
+
+  private static let powersOfTen: [Int] = (0...15).map { (0..<$0).reduce(1) { power, _ in power * 10 } }
 
   /// The digits of a number that is not negative.
   private mutating func appendWhole(_ number: Int) {
@@ -77,25 +85,24 @@ public struct JSONWriter: Sendable {
     bytes.append(contentsOf: String(number).utf8)
   }
 
-  /// The decimals of a number without the zeros at their end; nothing where there are none.
-  private mutating func appendFraction(_ fraction: Int, digits: Int) {
-    guard fraction > 0 else { return }
+  /// The point and the decimals of a number, without the zeros at their end.
+  private mutating func appendFraction(_ fraction: UInt64, digits: Int) {
     var (rest, count) = (fraction, digits)
     while rest % 10 == 0 {
       rest /= 10
       count -= 1
     }
-    // At most 18 decimals are asked for, and each takes a nibble.
-    var nibbles: (UInt64, UInt64) = (0, 0)
-    for place in stride(from: count - 1, through: 0, by: -1) {
-      let digit = UInt64(rest % 10)
+    // The text in two words, its first byte lowest: one append for all of it.
+    var text: SIMD2<UInt64> = [0, 0]
+    for _ in 0..<count {
+      text[1] = text[1] << 8 | text[0] >> 56
+      text[0] = text[0] << 8 | UInt64(UInt8(ascii: "0")) + rest % 10
       rest /= 10
-      if place < 16 { nibbles.0 |= digit << UInt64(4 * place) } else { nibbles.1 |= digit << UInt64(4 * place - 64) }
     }
-    bytes.append(UInt8(ascii: "."))
-    for place in 0..<count {
-      let word = place < 16 ? nibbles.0 >> UInt64(4 * place) : nibbles.1 >> UInt64(4 * place - 64)
-      bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: word & 15))
+    text[1] = text[1] << 8 | text[0] >> 56
+    text[0] = text[0] << 8 | UInt64(UInt8(ascii: "."))
+    withUnsafeBytes(of: SIMD2(text[0].littleEndian, text[1].littleEndian)) {
+      bytes.append(contentsOf: $0[...count])
     }
   }
 
@@ -106,6 +113,14 @@ public struct JSONWriter: Sendable {
   public mutating func null() { raw("null".utf8) }
 
   /// A value that is JSON already.
+  public mutating func raw(_ json: [UInt8]) {
+    separate()
+    bytes.append(contentsOf: json)
+    needsComma = true
+  }
+
+  /// A value that is JSON already.
+  @_disfavoredOverload
   public mutating func raw(_ json: some Sequence<UInt8>) {
     separate()
     bytes.append(contentsOf: json)
@@ -155,34 +170,12 @@ public struct JSONWriter: Sendable {
     var text = text
     text.withUTF8 { text in
       bytes.append(UInt8(ascii: "\""))
-      if Self.standsForItself(text) { bytes.append(contentsOf: text) } else { escape(text) }
+      var isASCII = true
+      let plain = PlainText.end(of: text, from: 0, isASCII: &isASCII)
+      bytes.append(contentsOf: UnsafeBufferPointer(rebasing: text[..<plain]))
+      if plain < text.count { escape(UnsafeBufferPointer(rebasing: text[plain...])) }
       bytes.append(UInt8(ascii: "\""))
     }
-  }
-
-  /// Whether a text may stand as it is, looked at eight bytes at a time: nearly every text may, and a copy is faster than
-  /// a step for each byte.
-  private static func standsForItself(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
-    let (ones, tops): (UInt64, UInt64) = (0x0101_0101_0101_0101, 0x8080_8080_8080_8080)
-    var position = 0
-    while position + 8 <= text.count {
-      let word = UnsafeRawBufferPointer(text).loadUnaligned(fromByteOffset: position, as: UInt64.self)
-      // The top bit of a byte is set where the byte is below 0x20, or equal to one of three.
-      let low = (word &- ones &* 0x20) & ~word
-      let quote = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
-      let backslash = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
-      let delete = word ^ (ones &* 0x7F)
-      let found =
-        low | ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash) | ((delete &- ones) & ~delete)
-      if found & tops != 0 { return false }
-      position += 8
-    }
-    while position < text.count {
-      let byte = text[position]
-      guard byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte != 0x7F else { return false }
-      position += 1
-    }
-    return true
   }
 
   private mutating func escape(_ text: UnsafeBufferPointer<UInt8>) {
@@ -193,7 +186,7 @@ public struct JSONWriter: Sendable {
       case 0x0A: bytes.append(contentsOf: "\\n".utf8)
       case 0x0D: bytes.append(contentsOf: "\\r".utf8)
       case 0x09: bytes.append(contentsOf: "\\t".utf8)
-      case 0..<0x20, 0x7F:
+      case 0..<0x20:
         bytes.append(contentsOf: "\\u00".utf8)
         bytes.append(Self.hex(byte >> 4))
         bytes.append(Self.hex(byte & 15))
