@@ -185,6 +185,15 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     return timers.schedule(at: deadline, action)
   }
 
+  /// How many calls are due some time, for leak checks.
+  public var timerCount: Int {
+    preconditionOnLoop()
+    return timers.count
+  }
+
+  /// The same with those that were taken back and hold a place still.
+  var scheduledCount: Int { timers.places }
+
   // MARK: Attachments
 
   /// The one `Value` of this loop, made by `make` at the first call. Call on the loop.

@@ -6,14 +6,25 @@ import HeapModule
 public final class LoopTimer {
   fileprivate let deadline: ContinuousClock.Instant
   fileprivate var action: (() -> Void)?
+  fileprivate let tally: Tally
 
-  init(deadline: ContinuousClock.Instant, action: @escaping () -> Void) {
+  /// How many timers of a queue were cancelled and stand in it still.
+  final class Tally {
+    var cancelled = 0
+  }
+
+  fileprivate init(deadline: ContinuousClock.Instant, tally: Tally, action: @escaping () -> Void) {
     self.deadline = deadline
+    self.tally = tally
     self.action = action
   }
 
   /// Takes the call back; what it captured is let go at once.
-  public func cancel() { action = nil }
+  public func cancel() {
+    guard action != nil else { return }
+    action = nil
+    tally.cancelled += 1
+  }
 }
 
 /// The timers of one loop behind one kernel timer, which is armed only when an earlier deadline comes in.
@@ -27,11 +38,22 @@ struct TimerQueue {
   private let descriptor: Int32
   private var heap = Heap<Entry>()
   private var armed: ContinuousClock.Instant?
+  private let tally = LoopTimer.Tally()
+
+  /// How many calls are due some time.
+  var count: Int { heap.count - tally.cancelled }
+  /// How many places they take, with those that were taken back.
+  var places: Int { heap.count }
 
   init(descriptor: Int32) { self.descriptor = descriptor }
 
   mutating func schedule(at deadline: ContinuousClock.Instant, _ action: @escaping () -> Void) -> LoopTimer {
-    let timer = LoopTimer(deadline: deadline, action: action)
+    // A deadline that was taken back may lie far ahead: connections that come and go must not fill the queue with them.
+    if tally.cancelled > 64, tally.cancelled > heap.count / 2 {
+      heap = Heap(heap.unordered.filter { $0.timer.action != nil })
+      tally.cancelled = 0
+    }
+    let timer = LoopTimer(deadline: deadline, tally: tally, action: action)
     heap.insert(Entry(timer: timer))
     arm()
     return timer
@@ -45,14 +67,17 @@ struct TimerQueue {
     var due: [LoopTimer] = []
     while let entry = heap.min, entry.timer.deadline <= now || entry.timer.action == nil {
       heap.removeMin()
-      due.append(entry.timer)
+      if entry.timer.action == nil { tally.cancelled -= 1 } else { due.append(entry.timer) }
     }
     arm()
     return due
   }
 
   private mutating func arm() {
-    while let entry = heap.min, entry.timer.action == nil { heap.removeMin() }
+    while let entry = heap.min, entry.timer.action == nil {
+      heap.removeMin()
+      tally.cancelled -= 1
+    }
     guard let earliest = heap.min?.timer.deadline, armed.map({ earliest < $0 }) ?? true else { return }
     armed = earliest
     let wait = max(.nanoseconds(1), ContinuousClock.now.duration(to: earliest))

@@ -30,15 +30,22 @@ final class LoopContext: @unchecked Sendable {
   // MARK: Connections
 
   func insert(_ connection: Connection) { connections[ObjectIdentifier(connection)] = connection }
-  func remove(_ connection: Connection) { connections[ObjectIdentifier(connection)] = nil }
-
-  /// No new request is taken from now on; idle connections end.
-  func drain() {
-    isDraining = true
-    for connection in connections.values { connection.closeIfIdle() }
+  func remove(_ connection: Connection) {
+    connections[ObjectIdentifier(connection)] = nil
+    if connections.isEmpty { drainTimer?.cancel() }
   }
 
-  func cutAll() { for connection in connections.values { connection.cut() } }
+  /// No new request is taken from now on; idle connections end, the others at `end` at the latest.
+  func drain(until end: ContinuousClock.Instant) {
+    isDraining = true
+    for connection in connections.values { connection.closeIfIdle() }
+    guard !connections.isEmpty else { return }
+    drainTimer = loop.schedule(at: end) { [weak self] in self?.cutAll() }
+  }
+
+  private var drainTimer: LoopTimer?
+
+  private func cutAll() { for connection in connections.values { connection.cut() } }
 
   // MARK: Handshakes
 

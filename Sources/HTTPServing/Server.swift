@@ -82,10 +82,7 @@ public final class Server: Sendable {
     for listener in listeners { await listener.stop() }
     let end = ContinuousClock.now + limits.drainTime
     for context in contexts {
-      context.loop.execute {
-        context.drain()
-        context.loop.schedule(at: end) { [weak context] in context?.cutAll() }
-      }
+      context.loop.execute { context.drain(until: end) }
     }
     await withCheckedContinuation { continuation in
       let isDone = drained.withLock { waiter in

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("TESTS_BINARY") or str(ROOT / ".build/release/paddock")
@@ -23,19 +24,37 @@ class Paddock:
         file = self.folder / "config.yaml"
         file.write_text(config)
         self.log = self.folder / "stderr.log"
+        self.has_backends = "backends:" in config
+        listen = [] if "listeners:" in config else ["--listen", "127.0.0.1:0"]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [BINARY, "serve", "--config", file, "--listen", "127.0.0.1:0", *arguments],
+                [BINARY, "serve", "--config", file, *listen, *arguments],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
                 env={**ENVIRONMENT, **(environment or {})})
         self.ready_line = self.process.stdout.readline().decode()
-        found = re.search(r"ready at (127\.0\.0\.1:\d+)", self.ready_line)
+        found = re.search(r"ready at (.*?); try", self.ready_line)
         if not found:
             self.process.wait(10)
             raise AssertionError("paddock did not start: " + self.log.read_text())
-        self.address = found.group(1)
-        self.port = int(self.address.split(":")[1])
+        self.addresses = found.group(1).split(", ")
+        self.address = self.addresses[0]
+        self.port = int(self.address.rsplit(":", 1)[1]) if "unix:" not in self.address else None
         self.url = "http://" + self.address
+        self.descriptors_at_start = self.descriptors()
+
+    def descriptors(self):
+        """How many descriptors the process has open."""
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def check_for_leaks(self):
+        """Once its clients have gone, a server holds what it held at its start."""
+        for _ in range(400):
+            left = self.descriptors() - self.descriptors_at_start
+            if left <= 0:
+                return
+            time.sleep(0.01)
+        links = [os.readlink(f"/proc/{self.process.pid}/fd/{name}") for name in os.listdir(f"/proc/{self.process.pid}/fd")]
+        raise AssertionError(f"{left} descriptors more than at the start: {links}")
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
@@ -46,7 +65,12 @@ class Paddock:
     def stop(self):
         """Ends the process gently; returns its exit status."""
         if self.process.poll() is None:
-            self.terminate()
+            try:
+                # curl keeps its connections to backends for the next call.
+                if not self.has_backends:
+                    self.check_for_leaks()
+            finally:
+                self.terminate()
         try:
             return self.wait()
         finally:

@@ -1,7 +1,8 @@
 import CLinux
-import EventLoops
 import Glibc
 import Testing
+
+@testable import EventLoops
 
 @Suite struct EventLoopTests {
   /// Counts on its loop, without a lock.
@@ -40,6 +41,19 @@ import Testing
       }
     }
     #expect(fired == [10, 20, 30])
+  }
+
+  @Test("Timers that were cancelled do not pile up, however far ahead they were due")
+  func cancelledTimers() async throws {
+    let loop = try EventLoop()
+    let counts = await withCheckedContinuation { (continuation: CheckedContinuation<(Int, Int), Never>) in
+      loop.execute {
+        loop.schedule(at: .now + .seconds(50)) {}
+        for _ in 0..<10_000 { loop.schedule(at: .now + .seconds(100)) {}.cancel() }
+        continuation.resume(returning: (loop.timerCount, loop.scheduledCount))
+      }
+    }
+    #expect(counts.0 == 1 && counts.1 < 200)
   }
 
   final class PipeReader: ReadinessHandler {

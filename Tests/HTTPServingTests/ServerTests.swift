@@ -72,7 +72,7 @@ private struct Fixture {
     for loop in server.group.loops {
       await withCheckedContinuation { continuation in
         loop.execute {
-          #expect(loop.registrationCount == 0)
+          #expect(loop.registrationCount == 0 && loop.timerCount == 0)
           continuation.resume()
         }
       }
