@@ -43,8 +43,10 @@ SSL_CTX *copenssl_server_context(void) {
 }
 
 void copenssl_error(char *text, size_t count) {
-  unsigned long code = ERR_peek_last_error();
-  const char *reason = code ? ERR_reason_error_string(code) : NULL;
+  // The first one is the cause, the others say what failed because of it.
+  unsigned long code = ERR_peek_error();
+  const char *reason =
+      !code ? NULL : ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
   strncpy(text, reason ? reason : "unknown error", count - 1);
   text[count - 1] = 0;
   ERR_clear_error();

@@ -9,7 +9,7 @@
 /// A server's context: TLS 1.2 and 1.3, forward secrecy and authenticated ciphers only, no renegotiation, no compression.
 SSL_CTX *copenssl_server_context(void);
 
-/// The last error in words; empties the queue. At most `count` bytes with the terminating zero.
+/// The first error since the queue was empty, in words; empties the queue. At most `count` bytes with the terminating zero.
 void copenssl_error(char *text, size_t count);
 
 /// The certificates that a server name chooses from; the first is for clients that name none or an unknown one.
