@@ -1,5 +1,6 @@
 #include "COpenSSL.h"
 
+#include <errno.h>
 #include <string.h>
 
 // HTTP/1.1 and HTTP/1.0 as ALPN writes them (RFC 7301 §6).
@@ -91,17 +92,22 @@ static copenssl_outcome outcome(SSL *stream, int result) {
   }
 }
 
-copenssl_outcome copenssl_accept(SSL *stream) {
-  ERR_clear_error();
-  return outcome(stream, SSL_accept(stream));
-}
+// An interrupted call looks like one that has to wait, but no event would follow: it is made again.
+#define UNINTERRUPTED(call)                                \
+  copenssl_outcome result;                                 \
+  do {                                                     \
+    ERR_clear_error();                                     \
+    errno = 0;                                             \
+    result = outcome(stream, call);                        \
+  } while (result == copenssl_wait && errno == EINTR);     \
+  return result
+
+copenssl_outcome copenssl_accept(SSL *stream) { UNINTERRUPTED(SSL_accept(stream)); }
 
 copenssl_outcome copenssl_read(SSL *stream, void *bytes, size_t capacity, size_t *count) {
-  ERR_clear_error();
-  return outcome(stream, SSL_read_ex(stream, bytes, capacity, count));
+  UNINTERRUPTED(SSL_read_ex(stream, bytes, capacity, count));
 }
 
 copenssl_outcome copenssl_write(SSL *stream, const void *bytes, size_t capacity, size_t *count) {
-  ERR_clear_error();
-  return outcome(stream, SSL_write_ex(stream, bytes, capacity, count));
+  UNINTERRUPTED(SSL_write_ex(stream, bytes, capacity, count));
 }

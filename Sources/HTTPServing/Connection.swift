@@ -56,6 +56,8 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
   private var sawEnd = false
   /// A client may shut its side and still read; one that left looks the same until something is sent to it.
   private var peerHasClosed = false
+  /// Its end, or a reset, stands behind the bytes that can be read still, and no further edge will tell of it.
+  private var endIsNear = false
   /// Bytes that the current turn may still read before others get theirs.
   private var allowance = 0
   private var deadline: ContinuousClock.Instant?
@@ -114,12 +116,11 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     guard !isClosed else { return }
     if readiness.contains(.readable) { canRead = true }
     if readiness.contains(.hangup) {
-      canRead = true
+      (canRead, endIsNear) = (true, true)
       // Nobody is left to read an answer, so nothing more is spent on one.
       task?.cancel()
     } else if readiness.contains(.peerClosed) {
-      canRead = true
-      peerHasClosed = true
+      (canRead, endIsNear, peerHasClosed) = (true, true, true)
       if case .answering = phase { setDeadline(.now + limits.halfCloseTime) }
     }
     advance()
@@ -290,7 +291,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     switch transport.read(into: room) {
     case .bytes(let count):
       // A short read has emptied the socket; the next byte brings an edge of its own.
-      if count < room.count, transport.shortReadMeansEmpty { canRead = false }
+      if count < room.count, transport.shortReadMeansEmpty, !endIsNear { canRead = false }
       context.scratch.filled(count)
       return .bytes
     case .wait:

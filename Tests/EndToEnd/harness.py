@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import signal
 import subprocess
 import tempfile
@@ -19,7 +20,7 @@ CONTRACT = json.loads((ROOT / "docs/openapi.json").read_text())
 class Paddock:
     """`paddock serve` on a free port; standard error is kept to be read by tests."""
 
-    def __init__(self, config="", folder=None, arguments=(), environment=None):
+    def __init__(self, config="", folder=None, arguments=(), environment=None, files=None):
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="paddock-"))
         file = self.folder / "config.yaml"
         file.write_text(config)
@@ -30,7 +31,8 @@ class Paddock:
             self.process = subprocess.Popen(
                 [BINARY, "serve", "--config", file, *listen, *arguments],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-                env={**ENVIRONMENT, **(environment or {})})
+                env={**ENVIRONMENT, **(environment or {})},
+                preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None)
         self.ready_line = self.process.stdout.readline().decode()
         found = re.search(r"ready at (.*?); try", self.ready_line)
         if not found:
