@@ -11,7 +11,7 @@ die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 build_packages=(libcurl4-openssl-dev libssl-dev zlib1g-dev)
 test_packages=(curl gcc g++ nginx openssl python3 python3-venv)
-bench_packages=(nginx python3 wrk)
+bench_packages=(gcc nginx openssl python3 wrk)
 
 # Installs the named Debian packages that are missing, and says which.
 need_packages() {
