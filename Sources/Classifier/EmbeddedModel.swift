@@ -140,22 +140,23 @@ public struct EmbeddedModel: Sendable {
   private func probabilities(
     of text: UnsafeBufferPointer<UInt8>, context: UnsafeBufferPointer<UInt8>, isResponse: Bool
   ) -> SIMD16<Float> {
-    var sum = cscoring_sum()
-    cscoring_begin(&sum, storage.bytes.baseAddress.map { $0 + tableOffset })
-    hasher.forEachFeature(of: text, in: .text, characters: true) { cscoring_add(&sum, UInt32(truncatingIfNeeded: $0)) }
-    if isResponse {
-      hasher.forEachFeature(of: text, in: .response, characters: false) {
-        cscoring_add(&sum, UInt32(truncatingIfNeeded: $0))
+    // Of a long prompt the end is what is being answered.
+    let context = UnsafeBufferPointer(rebasing: context.suffix(isResponse ? Self.windowBytes : 0))
+    let capacity = FeatureHasher.capacity(bytes: text.count * (isResponse ? 2 : 1) + context.count)
+    let (sums, count) = withUnsafeTemporaryAllocation(of: UInt32.self, capacity: capacity + 16) { rows in
+      guard let base = rows.baseAddress else { return (SIMD16<Int32>(), 0) }
+      var count = hasher.rows(of: text, in: .text, characters: true, into: base)
+      if isResponse {
+        count += hasher.rows(of: text, in: .response, characters: false, into: base + count)
+        count += hasher.rows(of: context, in: .context, characters: false, into: base + count)
       }
-      // Of a long prompt the end is what is being answered.
-      let context = UnsafeBufferPointer(rebasing: context.suffix(Self.windowBytes))
-      hasher.forEachFeature(of: context, in: .context, characters: false) {
-        cscoring_add(&sum, UInt32(truncatingIfNeeded: $0))
-      }
+      var sums = SIMD16<Int32>()
+      let table = storage.bytes.baseAddress.map { $0 + tableOffset }
+      withUnsafeMutableBytes(of: &sums) { cscoring_sum(table, base, count, $0.baseAddress) }
+      return (sums, count)
     }
-    cscoring_flush(&sum)
-    let totals = withUnsafeBytes(of: &sum.totals) { SIMD16<Float>($0.loadUnaligned(as: SIMD16<Int32>.self)) }
-    let norm = 1 / Float(max(sum.rows, 1)).squareRoot()
+    let totals = SIMD16<Float>(sums)
+    let norm = 1 / Float(max(count, 1)).squareRoot()
     var probabilities = SIMD16<Float>()
     for (index, head) in heads.enumerated() {
       let logit = totals[index] * head.scale * norm + head.bias

@@ -16,96 +16,150 @@ public struct FeatureHasher: Sendable {
   /// A hasher for a table of `1 << bits` buckets.
   public init(bits: Int) { self.bits = bits }
 
-  private static let prime: UInt64 = 0x0000_0100_0000_01B3
-  private static let mixer: UInt64 = 0xD6E8_FEB8_6659_FD93
+  fileprivate static let prime: UInt64 = 0x0000_0100_0000_01B3
+  fileprivate static let mixer: UInt64 = 0xD6E8_FEB8_6659_FD93
 
-  @inline(__always)
-  private func bucket(_ hash: UInt64) -> Int {
-    var hash = hash
-    hash ^= hash >> 32
-    hash = hash &* Self.mixer
-    return Int(truncatingIfNeeded: hash >> (64 - UInt64(bits)))
-  }
+  /// How many rows `rows` writes at most for a text of this many bytes.
+  public static func capacity(bytes: Int) -> Int { 6 * bytes + 8 }
 
   /// Calls `feature` with the bucket of every feature of the text, in order.
-  ///
-  /// Cost is linear: about four features a character with `characters`, two a word without.
-  @inline(__always)
   public func forEachFeature(
     of text: UnsafeBufferPointer<UInt8>, in space: Space, characters: Bool, _ feature: (Int) -> Void
   ) {
-    var state = WordState(seed: space.rawValue)
+    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: Self.capacity(bytes: text.count)) { rows in
+      guard let base = rows.baseAddress else { return }
+      let count = self.rows(of: text, in: space, characters: characters, into: base)
+      for row in rows[..<count] { feature(Int(row)) }
+    }
+  }
+
+  /// Writes the bucket of every feature of the text, in order; returns how many.
+  ///
+  /// Cost is linear: about four features a character with `characters`, two a word without. `rows` has room for
+  /// `capacity(bytes:)`.
+  func rows(
+    of text: UnsafeBufferPointer<UInt8>, in space: Space, characters: Bool, into rows: UnsafeMutablePointer<UInt32>
+  ) -> Int {
+    Self.asciiClasses.withUnsafeBufferPointer { classes in
+      self.rows(of: text, in: space, characters: characters, into: rows, classes: classes)
+    }
+  }
+
+  @inline(__always)
+  private func rows(
+    of text: UnsafeBufferPointer<UInt8>, in space: Space, characters: Bool, into rows: UnsafeMutablePointer<UInt32>,
+    classes: UnsafeBufferPointer<UInt8>
+  ) -> Int {
+    var state = State(seed: space.rawValue, shift: UInt64(64 - bits), rows: rows)
     var position = 0
     while position < text.count {
+      let first = text[position]
+      if first < 0x80 {
+        // Nearly every character: one look says what it is.
+        position += 1
+        let folded = classes[Int(first)]
+        if folded != 0 {
+          state.letter(UInt64(folded), characters: characters)
+        } else {
+          state.separator(characters: characters)
+        }
+        continue
+      }
       let (scalar, width) = Self.decode(text, position)
       position += width
       switch Self.classify(scalar) {
-      case .letter(let folded):
-        state.word = (state.word ^ UInt64(folded)) &* Self.prime
-        state.length += 1
-        if characters { push(folded, &state, feature) }
-      case .separator:
-        endWord(&state, feature)
-        if characters, state.last != 0x20 { push(0x20, &state, feature) }
+      case .letter(let folded): state.letter(UInt64(folded), characters: characters)
+      case .separator: state.separator(characters: characters)
       case .ideograph:
-        endWord(&state, feature)
-        state.word = (state.seed ^ UInt64(scalar)) &* Self.prime
-        state.length = 1
-        endWord(&state, feature)
-        if characters { push(scalar, &state, feature) }
+        state.endWord()
+        state.letter(UInt64(scalar), characters: false)
+        state.endWord()
+        if characters { state.push(UInt64(scalar)) }
       }
     }
-    endWord(&state, feature)
-    if characters, state.last != 0x20 { push(0x20, &state, feature) }
+    state.endWord()
+    if characters, state.last != 0x20 { state.push(0x20) }
+    return state.count
   }
 
-  private struct WordState {
+  /// By ASCII byte: the folded letter or digit, or 0 for what separates words.
+  private static let asciiClasses: [UInt8] = (0..<128).map { byte in
+    if case .letter(let folded) = classify(UInt32(byte)) { UInt8(folded) } else { 0 }
+  }
+
+  /// The words and characters that the next feature is made of.
+  private struct State {
     let seed: UInt64
+    let shift: UInt64
+    let rows: UnsafeMutablePointer<UInt32>
+    var count = 0
     var word: UInt64
     var length = 0
     var previous: UInt64 = 0
     var beforePrevious: UInt64 = 0
     // The last four characters of the folded stream, newest last; it starts at a word boundary.
-    var a: UInt32 = 0
-    var b: UInt32 = 0
-    var c: UInt32 = 0
-    var last: UInt32 = 0x20
+    var a: UInt64 = 0
+    var b: UInt64 = 0
+    var c: UInt64 = 0
+    var last: UInt64 = 0x20
 
-    init(seed: UInt64) {
+    init(seed: UInt64, shift: UInt64, rows: UnsafeMutablePointer<UInt32>) {
       self.seed = seed
+      self.shift = shift
+      self.rows = rows
       word = seed
     }
-  }
 
-  @inline(__always)
-  private func endWord(_ state: inout WordState, _ feature: (Int) -> Void) {
-    guard state.length > 0 else { return }
-    feature(bucket(state.word))
-    if state.previous != 0 {
-      feature(bucket((state.previous &* 31) ^ state.word))
-      if state.beforePrevious != 0 { feature(bucket((state.beforePrevious &* 131) ^ state.word ^ 0x5555)) }
+    @inline(__always)
+    private mutating func add(_ hash: UInt64) {
+      let mixed = (hash ^ hash >> 32) &* FeatureHasher.mixer
+      rows[count] = UInt32(truncatingIfNeeded: mixed &>> shift)
+      count &+= 1
     }
-    state.beforePrevious = state.previous
-    state.previous = state.word
-    state.word = state.seed
-    state.length = 0
-  }
 
-  /// n-grams of 3, 4 and 5 characters that end here.
-  @inline(__always)
-  private func push(_ scalar: UInt32, _ state: inout WordState, _ feature: (Int) -> Void) {
-    var hash = (state.seed ^ 0xABCD) &+ UInt64(scalar) &* 0x1F35_9D5B
-    hash = hash &* Self.prime ^ UInt64(state.last)
-    hash = hash &* Self.prime ^ UInt64(state.c)
-    if state.c != 0 { feature(bucket(hash &* 3)) }
-    hash = hash &* Self.prime ^ UInt64(state.b)
-    if state.b != 0 { feature(bucket(hash &* 5)) }
-    hash = hash &* Self.prime ^ UInt64(state.a)
-    if state.a != 0 { feature(bucket(hash &* 7)) }
-    state.a = state.b
-    state.b = state.c
-    state.c = state.last
-    state.last = scalar
+    @inline(__always)
+    mutating func letter(_ folded: UInt64, characters: Bool) {
+      word = (word ^ folded) &* FeatureHasher.prime
+      length &+= 1
+      if characters { push(folded) }
+    }
+
+    @inline(__always)
+    mutating func separator(characters: Bool) {
+      endWord()
+      if characters, last != 0x20 { push(0x20) }
+    }
+
+    @inline(__always)
+    mutating func endWord() {
+      guard length > 0 else { return }
+      add(word)
+      if previous != 0 {
+        add((previous &* 31) ^ word)
+        if beforePrevious != 0 { add((beforePrevious &* 131) ^ word ^ 0x5555) }
+      }
+      beforePrevious = previous
+      previous = word
+      word = seed
+      length = 0
+    }
+
+    /// n-grams of 3, 4 and 5 characters that end here.
+    @inline(__always)
+    mutating func push(_ scalar: UInt64) {
+      var hash = (seed ^ 0xABCD) &+ scalar &* 0x1F35_9D5B
+      hash = hash &* FeatureHasher.prime ^ last
+      hash = hash &* FeatureHasher.prime ^ c
+      if c != 0 { add(hash &* 3) }
+      hash = hash &* FeatureHasher.prime ^ b
+      if b != 0 { add(hash &* 5) }
+      hash = hash &* FeatureHasher.prime ^ a
+      if a != 0 { add(hash &* 7) }
+      a = b
+      b = c
+      c = last
+      last = scalar
+    }
   }
 
   private enum CharacterClass {

@@ -87,23 +87,31 @@ public struct JSONWriter: Sendable {
 
   /// The point and the decimals of a number, without the zeros at their end.
   private mutating func appendFraction(_ fraction: UInt64, digits: Int) {
-    var (rest, count) = (fraction, digits)
-    while rest % 10 == 0 {
+    guard digits <= 7 else { return appendLongFraction(fraction, digits: digits) }
+    // The text in one word, its first byte lowest: one append for all of it.
+    var (rest, text) = (UInt32(truncatingIfNeeded: fraction), UInt64(0))
+    var count = digits
+    for _ in 0..<digits {
+      let digit = rest % 10
       rest /= 10
-      count -= 1
+      if text == 0, digit == 0 {
+        count -= 1
+      } else {
+        text = text << 8 | UInt64(UInt8(ascii: "0")) + UInt64(digit)
+      }
     }
-    // The text in two words, its first byte lowest: one append for all of it.
-    var text: SIMD2<UInt64> = [0, 0]
-    for _ in 0..<count {
-      text[1] = text[1] << 8 | text[0] >> 56
-      text[0] = text[0] << 8 | UInt64(UInt8(ascii: "0")) + rest % 10
-      rest /= 10
+    text = text << 8 | UInt64(UInt8(ascii: "."))
+    withUnsafeBytes(of: text.littleEndian) {
+      bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: $0[...count]))
     }
-    text[1] = text[1] << 8 | text[0] >> 56
-    text[0] = text[0] << 8 | UInt64(UInt8(ascii: "."))
-    withUnsafeBytes(of: SIMD2(text[0].littleEndian, text[1].littleEndian)) {
-      bytes.append(contentsOf: $0[...count])
-    }
+  }
+
+  private mutating func appendLongFraction(_ fraction: UInt64, digits: Int) {
+    var text = String(fraction)
+    text = String(repeating: "0", count: digits - text.utf8.count) + text
+    while text.last == "0" { text.removeLast() }
+    bytes.append(UInt8(ascii: "."))
+    bytes.append(contentsOf: text.utf8)
   }
 
   /// A boolean.
