@@ -22,6 +22,7 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   case UInt8(ascii: "a"): fuzzAnswer(bytes)
   case UInt8(ascii: "p"): fuzzPrompt(bytes)
   case UInt8(ascii: "z"): fuzzGzip(bytes)
+  case UInt8(ascii: "u"): fuzzHelpers(bytes)
   default: break
   }
   return 0
@@ -108,7 +109,44 @@ private func conversation(_ text: String) -> Conversation {
   return Conversation([Message(role: .user, parts: [part])])
 }
 
+/// What reads targets and header values: a path has one spelling, and what is passed on was checked.
+private func fuzzHelpers(_ bytes: [UInt8]) {
+  let text = String(decoding: bytes, as: UTF8.self)
+  if let trace = TraceContext(text) { precondition(trace.traceID.utf8.count == 32, "a trace has a broken id") }
+  if let id = KeyText.id(of: text) { precondition(id.utf8.count == 8, "a key has a broken id") }
+  precondition(KeyText.hash(text).count == 32, "a key has no hash")
+  guard let head = head(target: bytes, value: []), head.path != "*" else { return }
+  let again = normalised(head.path)
+  precondition(again == nil || again == head.path, "a path has two spellings")
+  if let headers = headWithValue(bytes) {
+    for field in headers.headers.all where field.name.lowercased() == "x-request-id" {
+      let id = ServerRequest(id: RequestID(field.value), head: headers, body: [], received: .now).id
+      precondition(!"\(id)".isEmpty || field.value.isEmpty)
+    }
+  }
+}
+
+/// The path of a target that is a path already.
+private func normalised(_ path: String) -> String? { head(target: Array(path.utf8), value: [])?.path }
+
+/// A head with these bytes as the value of a header; nil where they cannot be one.
+private func headWithValue(_ bytes: [UInt8]) -> RequestHead? { head(target: [0x2F], value: bytes) }
+
+private func head(target: [UInt8], value: [UInt8]) -> RequestHead? {
+  let bytes =
+    Array("GET ".utf8) + target + Array(" HTTP/1.1\r\nHost: x\r\nX-Request-Id: ".utf8) + value + Array("\r\n\r\n".utf8)
+  var parser = RequestParser()
+  return bytes.withUnsafeBufferPointer { try? parser.head(in: $0)?.head }
+}
+
+/// A body never exceeds its limit or its ratio, and what was compressed is read again as it was.
 private func fuzzGzip(_ bytes: [UInt8]) {
+  if let encoded = GzipEncoder.encode(bytes) {
+    precondition((try? GzipDecoder.decode(encoded, limit: bytes.count)) == bytes, "gzip changes on its way")
+  }
+  if let dense = try? GzipDecoder.decode(bytes, limit: 1 << 20, ratio: 10) {
+    precondition(dense.count <= max(65_536, 10 * bytes.count), "a decoded body exceeds its ratio")
+  }
   guard let content = try? GzipDecoder.decode(bytes, limit: 10_000) else { return }
   precondition(content.count <= 10_000, "a decoded body exceeds its limit")
 }

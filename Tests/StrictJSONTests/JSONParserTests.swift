@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import StrictJSON
@@ -136,5 +137,79 @@ private func kind(_ bytes: [UInt8]) -> JSONError.Kind? {
     #expect(
       String(decoding: writer.bytes, as: UTF8.self)
         == "[0.5,1,0.333333,0,123456789.25,null,null,1e+300,-1.05,0.000025,100]")
+  }
+}
+
+@Suite struct FoundationTests {
+  /// A random value of up to some depth, with all that JSON text may hold.
+  private func value(_ random: inout SystemRandomNumberGenerator, depth: Int) -> Any {
+    switch Int.random(in: 0..<(depth > 0 ? 7 : 5), using: &random) {
+    case 0: return NSNull()
+    case 1: return Bool.random(using: &random)
+    case 2: return Int.random(in: -1_000_000...1_000_000, using: &random)
+    case 3: return Double.random(in: -1e6...1e6, using: &random)
+    case 4: return text(&random)
+    case 5: return (0..<Int.random(in: 0...4, using: &random)).map { _ in value(&random, depth: depth - 1) }
+    default:
+      return Dictionary(
+        (0..<Int.random(in: 0...4, using: &random)).map { _ in (text(&random), value(&random, depth: depth - 1)) },
+        uniquingKeysWith: { first, _ in first })
+    }
+  }
+
+  private func text(_ random: inout SystemRandomNumberGenerator) -> String {
+    let scalars: [ClosedRange<UInt32>] = [0...0x7F, 0x20...0x7E, 0x80...0xD7FF, 0x1F300...0x1FAFF]
+    return String(
+      String.UnicodeScalarView(
+        (0..<Int.random(in: 0...24, using: &random)).compactMap { _ in
+          scalars.randomElement(using: &random).flatMap { Unicode.Scalar(UInt32.random(in: $0, using: &random)) }
+        }))
+  }
+
+  /// Whether two readers saw the same.
+  private func agree(_ ours: JSON, _ theirs: Any) -> Bool {
+    switch ours {
+    case .null: return theirs is NSNull
+    case .bool(let value): return (theirs as? NSNumber)?.boolValue == value
+    case .number(let value):
+      guard let mine = Double(value.literal), let other = (theirs as? NSNumber)?.doubleValue else { return false }
+      return abs(mine - other) <= 1e-12 * max(1, abs(mine))
+    case .string(let value):
+      return (theirs as? String).map { $0.unicodeScalars.elementsEqual(value.unicodeScalars) } ?? false
+    case .array(let values):
+      guard let others = theirs as? [Any], others.count == values.count else { return false }
+      return zip(values, others).allSatisfy { agree($0, $1) }
+    case .object(let object):
+      guard let others = theirs as? [String: Any], others.count == object.members.count else { return false }
+      return object.allSatisfy { member in others[member.key].map { agree(member.value, $0) } ?? false }
+    }
+  }
+
+  @Test("What Foundation writes is read as Foundation reads it, and what is written here it reads as we do")
+  func agreesWithFoundation() throws {
+    var random = SystemRandomNumberGenerator()
+    for _ in 0..<2_000 {
+      let options: JSONSerialization.WritingOptions = Bool.random(using: &random) ? [.prettyPrinted] : []
+      let data = try JSONSerialization.data(withJSONObject: [value(&random, depth: 4)], options: options)
+      let ours = try JSON.parse(data)
+      #expect(agree(ours, try JSONSerialization.jsonObject(with: data)), "\(String(decoding: data, as: UTF8.self))")
+      #expect(agree(ours, try JSONSerialization.jsonObject(with: Data(ours.encoded))))
+    }
+  }
+
+  @Test("Random bytes that Foundation refuses are refused here too")
+  func refusesWhatFoundationRefuses() {
+    var random = SystemRandomNumberGenerator()
+    let seed = Array(#"{"a":[1,-2.5e3,true,null,"x\u00e9\n"],"b":{"c":"ü"}}"#.utf8)
+    for _ in 0..<5_000 {
+      var bytes = seed
+      for _ in 0..<Int.random(in: 1...3, using: &random) {
+        bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+      }
+      guard let ours = try? JSON.parse(bytes) else { continue }
+      let theirs = try? JSONSerialization.jsonObject(with: Data(bytes), options: [.fragmentsAllowed])
+      #expect(theirs != nil, "read here and nowhere else: \(bytes)")
+      #expect(theirs.map { agree(ours, $0) } ?? false, "\(bytes)")
+    }
   }
 }
