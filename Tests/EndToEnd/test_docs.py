@@ -7,7 +7,8 @@ import subprocess
 import pytest
 import yaml
 
-from harness import BINARY, ROOT, Paddock, paddock
+from harness import BINARY, ROOT, Paddock, curl, paddock
+from test_tls import Authority
 
 
 def blocks(page, language):
@@ -42,7 +43,7 @@ def test_the_other_commands_of_the_readme(tmp_path):
     request = {"messages": [{"role": "user", "content": "What is the capital of France?"}]}
     (tmp_path / "requests.jsonl").write_text((json.dumps(request) + "\n") * 3)
     commands = [line for block in blocks("README.md", "sh") if not block.startswith("curl") for line in block.splitlines()]
-    assert len(commands) == 5
+    assert len(commands) == 8
     for command in commands:
         shell(command, tmp_path)
     assert (tmp_path / "verdicts.jsonl").read_text().count('"safe"') == 3
@@ -55,6 +56,21 @@ def test_the_configuration_of_the_readme_starts(tmp_path):
         assert set(judges) == {"embedded", "guard"}
         # Nobody listens on the port of the example, or something that is no model server: the fallback judges.
         assert server.classify("What is the capital of France?")["judge"]["name"] == "embedded"
+
+
+def test_the_listeners_of_the_readme_start(tmp_path):
+    text = next(block for block in blocks("README.md", "yaml") if "keys:" in block)
+    text = text.replace("0.0.0.0:8443", "127.0.0.1:0").replace("127.0.0.1:9090", "127.0.0.1:0")
+    (tmp_path / "tls").mkdir()
+    certificate, key = Authority(tmp_path, "authority").issue("server", "localhost")
+    certificate.rename(tmp_path / "tls" / "cert.pem")
+    key.rename(tmp_path / "tls" / "key.pem")
+    secret = paddock("keys", "add", "chatbot", "--file", tmp_path / "keys.yaml").stdout.decode().strip()
+    with Paddock(text, tmp_path) as server:
+        api, operations = server.addresses
+        assert curl(f"https://{api}/v1/judges", "--insecure").status == 401
+        assert curl(f"https://{api}/v1/judges", "--insecure", "-H", f"x-paddock-key: {secret}").status == 200
+        assert curl(f"http://{operations}/metrics").status == 200
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/policies.md"])
