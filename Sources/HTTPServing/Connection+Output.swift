@@ -50,6 +50,7 @@ extension Connection {
     let sendsContent = hasContent && !exchange.isHead
     exchange.status = response.status
     exchange.responseBytes = sendsContent ? response.body.count : 0
+    let start = context.output.count
     context.appendStart(response.status)
     if let type = response.contentType { ResponseHead.append("Content-Type", type, to: &context.output) }
     for header in response.headers { ResponseHead.append(header.name, header.value, to: &context.output) }
@@ -60,27 +61,39 @@ extension Connection {
       version: exchange.head?.version ?? .http11)
     guard sendsContent, response.body.count > LoopContext.smallOutput else {
       if sendsContent { context.output += response.body }
-      return writeOutput(then: next)
+      phase = .writing(then: next)
+      isQueued = true
+      return context.queue(self, from: start)
     }
-    let start = context.output
-    context.output = []
-    write(PendingOutput(start: start, body: response.body), then: next)
+    let head = Array(context.output[start...])
+    context.output.removeSubrange(start...)
+    write(PendingOutput(start: head, body: response.body), then: next)
   }
 
   private static let idField = Array("\r\nX-Request-Id: ".utf8)
 
-  /// Sends what stands in the loop's buffer; only what the client does not take at once is kept.
-  private func writeOutput(then next: Next) {
-    let result = context.output.withUnsafeBytes { transport.write($0) }
-    defer { context.output.removeAll(keepingCapacity: true) }
-    if case .bytes(let count) = result, count == context.output.count { return wrote(then: next) }
-    var rest = PendingOutput(start: context.output)
-    switch result {
-    case .bytes(let count): rest.wrote(count)
+  /// Sends a small answer out of the loop's buffer; only what the client does not take at once is kept.
+  func sendQueued(_ bytes: UnsafeRawBufferPointer) {
+    guard isQueued, case .writing(let next) = phase else { return }
+    isQueued = false
+    var sent = 0
+    switch transport.write(bytes) {
+    case .bytes(let count): sent = count
     case .wait: break
     case .end, .failed: return writeFailed()
     }
-    write(rest, then: next)
+    if sent == bytes.count {
+      wrote(then: next)
+      // What came meanwhile gets its turn; usually there is nothing, and the wait for the next request begins.
+      if case .head = phase, !canRead, rest.isEmpty, !context.isDraining {
+        setDeadline(loop.batchStart + limits.idle)
+      } else {
+        loop.yield(to: self)
+      }
+    } else {
+      write(PendingOutput(start: Array(bytes[sent...])), then: next)
+      loop.yield(to: self)
+    }
   }
 
   func write(_ output: PendingOutput, then next: Next) {
@@ -96,7 +109,9 @@ extension Connection {
       case .bytes(let count):
         output.wrote(count)
         setDeadline(.now + limits.writeTime)
-      case .wait: return false
+      case .wait:
+        output.unacknowledged = transport.unacknowledged
+        return false
       case .end, .failed:
         writeFailed()
         return false
@@ -105,6 +120,16 @@ extension Connection {
     output = PendingOutput()
     setDeadline(nil)
     wrote(then: next)
+    return true
+  }
+
+  /// Whether the client has taken anything since writing stopped; then it gets as much time again. The kernel calls a
+  /// socket writable only when a third of its buffer is free, which a slow reader may take long for.
+  func clientTakesBytes() -> Bool {
+    let now = transport.unacknowledged
+    guard now >= 0, now < output.unacknowledged else { return false }
+    output.unacknowledged = now
+    setDeadline(.now + limits.writeTime)
     return true
   }
 

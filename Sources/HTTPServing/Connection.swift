@@ -48,6 +48,8 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
   var rest: [UInt8] = []
   /// The part of an answer that was not taken yet: a head (or all of a small answer), then a long body.
   var output = PendingOutput()
+  /// Whether the answer stands in the loop's buffer and leaves with the others of this batch.
+  var isQueued = false
   private(set) var task: Task<Void, Never>?
 
   var canRead = true
@@ -153,7 +155,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     case .handshake: shakeHands()
     case .head: readHead()
     case .body: readBody()
-    case .writing(let next): flush(then: next)
+    case .writing(let next): isQueued ? false : flush(then: next)
     case .skipping: skipBody()
     case .lingering: linger()
     case .answering, .closed: false
@@ -270,6 +272,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
       if bodyKeepsPace() { return }
       fail(.timeout)
     case .writing:
+      if clientTakesBytes() { return }
       if exchange.isOpen { finish(status: nil, bytes: 0) }
       return end()
     case .handshake, .head, .skipping, .lingering, .closed: return end()

@@ -32,6 +32,8 @@ struct PendingOutput {
   private(set) var start: [UInt8] = []
   private(set) var body: [UInt8] = []
   private var position = 0
+  /// What the kernel held for the client when writing stopped.
+  var unacknowledged = 0
 
   var isEmpty: Bool { position == start.count + body.count }
 

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// How the bytes of a connection move: as they are, or through TLS. Never waits. Loop-confined.
@@ -48,6 +49,9 @@ struct Transport {
       }
     }
   }
+
+  /// Bytes that the kernel holds because the peer has not taken them.
+  var unacknowledged: Int { Int(clinux_unacknowledged(descriptor)) }
 
   /// Says that nothing more will be sent; what the peer still sends can be read.
   func endWriting() {

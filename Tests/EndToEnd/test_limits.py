@@ -185,7 +185,7 @@ def test_body_ms_and_body_bytes_per_s(start):
 
 
 def test_write_ms(start):
-    server = start("limits: { write_ms: 400 }\ntelemetry: { access_log: false }")
+    server = start("limits: { write_ms: 1000 }\ntelemetry: { access_log: false }")
     request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 2000
     def reader(pause):
         with socket.socket() as client:

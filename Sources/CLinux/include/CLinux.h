@@ -2,9 +2,11 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include <linux/sockios.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -56,6 +58,12 @@ static inline int clinux_timer_arm(int timer, uint64_t nanoseconds) {
       .it_value = {(time_t)(nanoseconds / 1000000000u), (long)(nanoseconds % 1000000000u)},
   };
   return timerfd_settime(timer, 0, &when, (struct itimerspec *)0);
+}
+
+/// Bytes that were written to a socket and that its peer has not acknowledged; -1 where the kernel does not say.
+static inline int clinux_unacknowledged(int socket) {
+  int count;
+  return ioctl(socket, SIOCOUTQ, &count) == 0 ? count : -1;
 }
 
 static inline int clinux_event_create(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
