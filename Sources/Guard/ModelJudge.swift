@@ -116,21 +116,25 @@ public struct ModelJudge: Judge {
       if case .prompt(let prompt) = call, prompt.utf8.count > profile.contextTokens * 3 {
         return .skipped(.tooLong, question.parts)
       }
+      // Of two limits the nearer one ends the call; curl counts whole milliseconds and may be early by one.
+      let isBoundByDeadline = ContinuousClock.now.duration(to: deadline.instant) <= client.backend.timeout
       do {
         let answer = try await client.ask(call, deadline: deadline.instant, trace: request.trace)
         return observation(of: answer, question, block)
       } catch {
-        failure = reason(error, deadline)
+        failure = reason(error, deadline, isBoundByDeadline)
         if failure == .cancelled || failure == deadline.failure { break }
       }
     }
     return .failed(failure, question.parts)
   }
 
-  private func reason(_ failure: BackendFailure, _ deadline: Deadline) -> FailureReason {
+  private func reason(
+    _ failure: BackendFailure, _ deadline: Deadline, _ isBoundByDeadline: Bool
+  ) -> FailureReason {
     switch failure {
     case .cancelled: .cancelled
-    case .timeout where deadline.instant <= .now: deadline.failure
+    case .timeout where isBoundByDeadline || deadline.instant <= .now: deadline.failure
     default: .backend(failure.code)
     }
   }
