@@ -96,8 +96,13 @@ public struct EmbeddedModel: Sendable {
     return text.withUTF8 { text in
       context.withUTF8 { context in
         var best: SIMD16<Float>?
+        // Of a long prompt the end is what is being answered. Every stretch of a response answers the same.
+        let prompt = UnsafeBufferPointer(rebasing: context.suffix(Self.windowBytes))
+        let base = input.isResponse ? sum(of: prompt, in: .context, characters: false) : FeatureSum()
         Self.forEachStretch(of: text) { stretch in
-          let probabilities = probabilities(of: stretch, context: context, isResponse: input.isResponse)
+          var total = base + sum(of: stretch, in: .text, characters: true)
+          if input.isResponse { total = total + sum(of: stretch, in: .response, characters: false) }
+          let probabilities = probabilities(of: total)
           best = best.map { pointwiseMax($0, probabilities) } ?? probabilities
         }
         return ClassifierScores(heads: best ?? .zero)
@@ -137,26 +142,32 @@ public struct EmbeddedModel: Sendable {
     return start
   }
 
-  private func probabilities(
-    of text: UnsafeBufferPointer<UInt8>, context: UnsafeBufferPointer<UInt8>, isResponse: Bool
-  ) -> SIMD16<Float> {
-    // Of a long prompt the end is what is being answered.
-    let context = UnsafeBufferPointer(rebasing: context.suffix(isResponse ? Self.windowBytes : 0))
-    let capacity = FeatureHasher.capacity(bytes: text.count * (isResponse ? 2 : 1) + context.count)
-    let (sums, count) = withUnsafeTemporaryAllocation(of: UInt32.self, capacity: capacity + 16) { rows in
-      guard let base = rows.baseAddress else { return (SIMD16<Int32>(), 0) }
-      var count = hasher.rows(of: text, in: .text, characters: true, into: base)
-      if isResponse {
-        count += hasher.rows(of: text, in: .response, characters: false, into: base + count)
-        count += hasher.rows(of: context, in: .context, characters: false, into: base + count)
-      }
-      var sums = SIMD16<Int32>()
-      let table = storage.bytes.baseAddress.map { $0 + tableOffset }
-      withUnsafeMutableBytes(of: &sums) { cscoring_sum(table, base, count, $0.baseAddress) }
-      return (sums, count)
+  /// The summed rows of some features.
+  private struct FeatureSum {
+    var heads = SIMD16<Int32>()
+    var count = 0
+
+    static func + (left: FeatureSum, right: FeatureSum) -> FeatureSum {
+      FeatureSum(heads: left.heads &+ right.heads, count: left.count + right.count)
     }
-    let totals = SIMD16<Float>(sums)
-    let norm = 1 / Float(max(count, 1)).squareRoot()
+  }
+
+  private func sum(
+    of text: UnsafeBufferPointer<UInt8>, in space: FeatureHasher.Space, characters: Bool
+  ) -> FeatureSum {
+    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: FeatureHasher.capacity(bytes: text.count)) { rows in
+      guard let base = rows.baseAddress else { return FeatureSum() }
+      var sum = FeatureSum()
+      sum.count = hasher.rows(of: text, in: space, characters: characters, into: base)
+      let table = storage.bytes.baseAddress.map { $0 + tableOffset }
+      withUnsafeMutableBytes(of: &sum.heads) { cscoring_sum(table, base, sum.count, $0.baseAddress) }
+      return sum
+    }
+  }
+
+  private func probabilities(of sum: FeatureSum) -> SIMD16<Float> {
+    let totals = SIMD16<Float>(sum.heads)
+    let norm = 1 / Float(max(sum.count, 1)).squareRoot()
     var probabilities = SIMD16<Float>()
     for (index, head) in heads.enumerated() {
       let logit = totals[index] * head.scale * norm + head.bias

@@ -26,12 +26,7 @@ extension Verdict {
       writer.member("direction", direction.rawValue)
       writer.key("score")
       writer.score(decision.score)
-      writer.key("violated_categories")
-      writer.array { writer in
-        for violation in decision.violations { violation.write(to: &writer, categories[violation.category]) }
-      }
-      writer.member("ignored_categories", decision.ignored.map { categories[$0].code })
-      writer.member("unmapped_codes", decision.unmapped)
+      writeCategories(to: &writer)
       writer.key("category_scores")
       writer.object { writer in
         decision.categoryScores.forEach { category, score in
@@ -46,8 +41,12 @@ extension Verdict {
           writer.score(signal.score)
         }
       }
-      writer.key("findings")
-      writer.array { writer in for finding in decision.findings { finding.write(to: &writer, categories) } }
+      if decision.findings.isEmpty {
+        writer.members(#""findings":[]"#)
+      } else {
+        writer.key("findings")
+        writer.array { writer in for finding in decision.findings { finding.write(to: &writer, categories) } }
+      }
       if let output { output.write(to: &writer) }
       writeCoverage(to: &writer)
       writeSources(to: &writer, frame)
@@ -58,6 +57,20 @@ extension Verdict {
     }
   }
 
+  private func writeCategories(to writer: inout JSONWriter) {
+    // Most verdicts name none.
+    guard !decision.violations.isEmpty || !decision.ignored.isEmpty || !decision.unmapped.isEmpty else {
+      return writer.members(#""violated_categories":[],"ignored_categories":[],"unmapped_codes":[]"#)
+    }
+    let categories = policy.taxonomy.categories
+    writer.key("violated_categories")
+    writer.array { writer in
+      for violation in decision.violations { violation.write(to: &writer, categories[violation.category]) }
+    }
+    writer.member("ignored_categories", decision.ignored.map { categories[$0].code })
+    writer.member("unmapped_codes", decision.unmapped)
+  }
+
   private func writeCoverage(to writer: inout JSONWriter) {
     writer.key("coverage")
     writer.object { writer in
@@ -65,6 +78,9 @@ extension Verdict {
       writer.int(decision.charactersJudged)
       writer.key("characters_total")
       writer.int(decision.charactersTotal)
+      if decision.unjudged.isEmpty, contextNotUsed.isEmpty, categoriesNotJudged.isEmpty {
+        return writer.members(#""not_judged":[],"context_not_used":[],"categories_not_judged":[]"#)
+      }
       writer.key("not_judged")
       writer.array { writer in
         for part in decision.unjudged { writer.part("\(part.path)", part.reason, part.characters) }

@@ -176,6 +176,8 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
   func grantHandshake() -> Bool {
     guard case .handshake = phase else { return false }
     hasHandshake = true
+    // Waiting took none of the time that the handshake itself may take.
+    setDeadline(.now + limits.handshakeTime)
     return true
   }
 

@@ -8,7 +8,7 @@ public struct ServerLimits: Sendable, Equatable {
   public var connectionsPerAddress: Int?
   /// What a head may hold; beyond it 414 or 431, then the connection ends.
   public var head = HeadLimits()
-  /// How long a TLS handshake may take, waiting for its turn included; then the connection is cut.
+  /// How long a TLS handshake may take, and how long it may wait for its turn; then the connection is cut.
   public var handshakeTime = Duration.seconds(10)
   /// TLS handshakes at once on each loop; more wait for their turn.
   public var handshakes = 64

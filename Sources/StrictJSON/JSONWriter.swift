@@ -40,6 +40,13 @@ public struct JSONWriter: Sendable {
     needsComma = false
   }
 
+  /// Members that are written down in the program as JSON, as `"a":[],"b":[]`.
+  public mutating func members(_ json: StaticString) {
+    separate()
+    bytes.append(contentsOf: UnsafeBufferPointer(start: json.utf8Start, count: json.utf8CodeUnitCount))
+    needsComma = true
+  }
+
   /// A key that is JSON already, with its colon, as `"S1":`.
   public mutating func key(raw key: [UInt8]) {
     separate()

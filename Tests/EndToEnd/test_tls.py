@@ -165,7 +165,7 @@ def reload(server, message="reloaded"):
 
 
 def test_a_handshake_that_stalls_is_cut_and_keeps_nobody_waiting(start, authority, identity):
-    server = start(configuration(identity, rest="limits: { handshake_ms: 500, handshakes: 2, loops: 1 }"))
+    server = start(configuration(identity, rest="limits: { handshake_ms: 1000, handshakes: 2, loops: 1 }"))
     stalled = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(6)]
     began = time.monotonic()
     with handshake(server, authority) as client:
@@ -174,7 +174,7 @@ def test_a_handshake_that_stalls_is_cut_and_keeps_nobody_waiting(start, authorit
     for connection in stalled:
         assert connection.recv(1) == b""
         connection.close()
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 30
 
 
 def test_plain_http_at_a_tls_port_and_tls_at_a_plain_one(start, authority, identity):
