@@ -239,9 +239,14 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
   private func runDeferred() {
     guard !deferred.isEmpty else { return }
-    let batch = deferred
-    deferred = []
+    var batch: [any ReadinessHandler] = []
+    swap(&batch, &deferred)
     for handler in batch { handler.ready([]) }
+    // Hand the storage back, so that a steady state allocates nothing.
+    if deferred.isEmpty {
+      batch.removeAll(keepingCapacity: true)
+      swap(&batch, &deferred)
+    }
   }
 
   private func runPendingOnce() {
