@@ -120,7 +120,8 @@ http {{
         subprocess.run(["gcc", "-O2", "-o", client, HERE / "openloop.c"], check=True)
         peak = max(self.rate(nginx) for _ in range(2))
         results = {nginx: [], paddock: []}
-        for _ in range(self.rounds):
+        # A tail needs more rounds than a rate: one stall of the machine is in it.
+        for _ in range(3 * self.rounds):
             for url in results:
                 output = subprocess.run([client, url.rsplit(":", 1)[1], str(CONNECTIONS), str(peak / 2), str(self.seconds)],
                                         capture_output=True, text=True, check=True).stdout.split()
