@@ -51,6 +51,8 @@ extension Connection {
     exchange.status = response.status
     exchange.responseBytes = sendsContent ? response.body.count : 0
     let start = context.output.count
+    // What was waited for has come. A deadline that passes before the answer leaves is not this answer's.
+    setDeadline(nil)
     context.appendStart(response.status)
     if let type = response.contentType { ResponseHead.append("Content-Type", type, to: &context.output) }
     for header in response.headers { ResponseHead.append(header.name, header.value, to: &context.output) }
@@ -63,7 +65,7 @@ extension Connection {
       if sendsContent { context.output += response.body }
       phase = .writing(then: next)
       isQueued = true
-      return context.queue(self, from: start)
+      return context.queue(self)
     }
     let head = Array(context.output[start...])
     context.output.removeSubrange(start...)

@@ -31,9 +31,9 @@ final class LoopContext: ReadinessHandler, @unchecked Sendable {
 
   // MARK: Answers
 
-  /// Takes the answer that stands in `output` from `start` on. It leaves at the end of the batch, with those of other
+  /// Takes the answer that was put at the end of `output`. It leaves at the end of the batch, with those of other
   /// connections: a client that is woken for each answer costs more than the answer.
-  func queue(_ connection: Connection, from start: Int) {
+  func queue(_ connection: Connection) {
     queue.append((connection, output.count))
     if queue.count == 1 { loop.yield(to: self) }
     if queue.count >= Self.answersAtOnce { sendQueued() }

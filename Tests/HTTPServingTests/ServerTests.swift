@@ -9,7 +9,8 @@ import Testing
 
 @testable import HTTPServing
 
-/// Answers with what came in; `/slow` waits until it is cancelled or 5 s are over, `/no` refuses before the body.
+/// Answers with what came in; `/slow` waits until it is cancelled or 5 s are over, `/block` holds the loop for 0.3 s,
+/// `/no` refuses before the body.
 private final class Echo: Application, RequestHandler {
   let records = Locked<[RequestRecord]>([])
   let cancelled = Atomic<Int>(0)
@@ -28,6 +29,7 @@ private final class Echo: Application, RequestHandler {
     if request.head.path.hasPrefix("/slow") || request.head.path == "/later" {
       return .later { await self.wait(request) }
     }
+    if request.head.path == "/block" { usleep(300_000) }
     return .now(echo(request))
   }
 
@@ -54,14 +56,15 @@ private struct Fixture {
   let address: ListenAddress
 
   init(
-    bodyLimit: Int = 1_000_000, at address: String = "127.0.0.1:0", _ change: (inout ServerLimits) -> Void = { _ in }
+    bodyLimit: Int = 1_000_000, at address: String = "127.0.0.1:0", loops: Int = 2,
+    _ change: (inout ServerLimits) -> Void = { _ in }
   )
     async throws
   {
     var limits = ServerLimits()
     change(&limits)
     echo = Echo(bodyLimit: bodyLimit)
-    server = Server(application: echo, group: try EventLoopGroup(count: 2), limits: limits)
+    server = Server(application: echo, group: try EventLoopGroup(count: loops), limits: limits)
     self.address = try await server.listen(at: try #require(ListenAddress(address)))
   }
 
@@ -198,6 +201,21 @@ private func brief(_ answer: String) -> String {
     #expect(brief(slowBody.read()).hasPrefix("408"))
     let silent = RawClient(fixture.address)
     #expect(silent.read() == "")
+    await fixture.end()
+  }
+
+  @Test("An answer is sent though the time for its head ran out between the request and the end of the batch")
+  func deadlineInTheSameBatch() async throws {
+    let fixture = try await Fixture(loops: 1) { $0.headTime = .milliseconds(150) }
+    let (slow, blocker) = (RawClient(fixture.address), RawClient(fixture.address))
+    slow.write("GET /1 HTTP/1.1\r\nHo")
+    // The head has begun on the server's side once this is answered: both connections are of one loop.
+    blocker.write("GET /0 HTTP/1.1\r\nHost: x\r\n\r\n")
+    #expect(brief(blocker.read(until: "GET /0 ")) == "200 GET /0 ")
+    blocker.write("GET /block HTTP/1.1\r\nHost: x\r\n\r\n")
+    while fixture.echo.started.load(ordering: .relaxed) < 2 { usleep(1_000) }
+    slow.write("st: x\r\n\r\n")
+    #expect(brief(slow.read(until: "GET /1 ")) == "200 GET /1 ")
     await fixture.end()
   }
 
