@@ -13,9 +13,10 @@ public final class APIKey: Sendable {
     public var name: String
     /// SHA-256 of the whole key, 32 bytes.
     public var hash: [UInt8]
-    /// The policies that it may name, the first being what it gets without naming one; empty for the default alone.
+    /// The policies that it may name, the first being what it gets without naming one; empty for the configured one
+    /// alone.
     public var policies: [String]
-    /// The judges that it may name, likewise.
+    /// The judges that it may name, likewise; empty for the one that its policy has anyway.
     public var judges: [String]
     /// Requests a second, on average; nil for any number.
     public var requestsPerSecond: Double?
@@ -63,16 +64,21 @@ public final class APIKey: Sendable {
     }
   }
 
-  /// Checks what a query asks for, and fills in what it leaves open.
-  func apply(to query: inout Query) throws(APIError) {
+  /// Checks what a query asks for, and fills in what it leaves open. To name what one would get anyway is no choice, and
+  /// allowed to every key.
+  func apply(to query: inout Query, of safetyGuard: SafetyGuard) throws(APIError) {
     query.principal = Principal(name: record.name)
-    query.policy = try Self.allowed(query.policy, among: record.policies, "policy")
-    query.judge = try Self.allowed(query.judge, among: record.judges, "judge")
+    query.policy = try Self.allowed(
+      query.policy, among: record.policies, default: safetyGuard.settings.defaultPolicy, "policy")
+    query.judge = try Self.allowed(
+      query.judge, among: record.judges, default: safetyGuard.defaultJudge(of: query.policy), "judge")
   }
 
-  private static func allowed(_ name: String?, among names: [String], _ field: String) throws(APIError) -> String? {
+  private static func allowed(
+    _ name: String?, among names: [String], default configured: String, _ field: String
+  ) throws(APIError) -> String? {
     guard let name else { return names.first }
-    guard names.contains(name) else {
+    guard names.isEmpty ? name == configured : names.contains(name) else {
       throw APIError(
         status: 403, code: "\(field)_not_allowed", message: "this key may not choose that \(field)", param: field)
     }

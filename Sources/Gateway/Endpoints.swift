@@ -116,7 +116,7 @@ final class Endpoints: Sendable {
 
   /// Gives a query what its caller brought along: rights, name and trace.
   func assign(_ classify: inout ClassifyRequest, _ request: ServerRequest) throws(APIError) {
-    if let key = request.caller as? APIKey { try key.apply(to: &classify.query) }
+    if let key = request.caller as? APIKey { try key.apply(to: &classify.query, of: safetyGuard) }
     classify.query.trace = TraceContext(request.head)?.value
   }
 

@@ -50,6 +50,11 @@ public final class SafetyGuard: Sendable {
     }
   }
 
+  /// The judge of queries that name none, under a policy or the default one.
+  public func defaultJudge(of policy: String?) -> String {
+    plans[policy ?? settings.defaultPolicy]?.policy.judge ?? settings.defaultJudge
+  }
+
   /// Judges a conversation.
   ///
   /// - Throws: `QueryError` where there is nothing to judge or nobody to judge it. A judge that is overloaded, late or

@@ -62,15 +62,25 @@ def test_every_request_but_health_needs_a_key(start, file):
 
 def test_what_a_key_may_not_choose_it_cannot_send(start, file, tmp_path):
     plain, strict = add(file, "plain"), add(file, "strict", "--policy", "strict", "--policy", "default", "--judge", "embedded")
+    bound = add(file, "bound", "--policy", "bound")
     (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "bound.yaml").write_text("name: bound\nversion: '1'\ntaxonomy: llama-guard-3\njudge: guard\n")
     (tmp_path / "policies" / "strict.yaml").write_text("name: strict\nversion: '1'\ntaxonomy: llama-guard-3\n")
-    server = start(f"keys: {{ file: '{file}' }}\npolicies: {{ directory: '{tmp_path}/policies' }}")
+    server = start(f"""
+keys: {{ file: '{file}' }}
+policies: {{ directory: '{tmp_path}/policies' }}
+judges: {{ embedded: {{ kind: embedded }}, guard: {{ kind: model, profile: llama-guard-3-8b, backends: [b] }} }}
+backends: {{ b: {{ dialect: openai-completions, url: 'http://127.0.0.1:1', model: m }} }}
+""")
     def ask(key, **fields):
         answer = server.post("/v1/classify", {**BODY, **fields}, "-H", "x-paddock-key: " + key)
         return answer.json["policy"]["name"] if answer.status == 200 else (answer.status, answer.error["code"], answer.error["param"])
-    assert ask(plain) == "default"
-    assert ask(plain, policy="default") == (403, "policy_not_allowed", "policy")
-    assert ask(plain, judge="embedded") == (403, "judge_not_allowed", "judge")
+    # What it would get anyway every key may name; a choice it has not.
+    assert ask(plain) == ask(plain, policy="default", judge="embedded") == "default"
+    assert ask(plain, policy="strict") == (403, "policy_not_allowed", "policy")
+    assert ask(plain, judge="guard") == (403, "judge_not_allowed", "judge")
+    assert ask(bound) == ask(bound, policy="bound", judge="guard") == "bound"
+    assert ask(bound, judge="embedded") == (403, "judge_not_allowed", "judge")
     assert ask(strict) == "strict" and ask(strict, policy="default") == "default" and ask(strict, judge="embedded") == "strict"
     assert ask(strict, policy="nobody") == (403, "policy_not_allowed", "policy")
     batch = server.post("/v1/classify/batch", {"items": [BODY, {**BODY, "policy": "strict"}]}, "-H", "x-paddock-key: " + plain).json
