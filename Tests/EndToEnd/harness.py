@@ -92,11 +92,11 @@ class Paddock:
 
     def post(self, path, body, *arguments):
         data = body if isinstance(body, (bytes, str)) else json.dumps(body)
-        return curl(
-            self.url + path, "-H", "content-type: application/json", "--data-binary", "@-", *arguments, stdin=data)
+        return documented(path, "post", curl(
+            self.url + path, "-H", "content-type: application/json", "--data-binary", "@-", *arguments, stdin=data))
 
     def get(self, path, *arguments):
-        return curl(self.url + path, *arguments)
+        return documented(path, "get", curl(self.url + path, *arguments))
 
     def classify(self, messages, **fields):
         """The verdict on messages, or on one text of a user."""
@@ -142,6 +142,16 @@ def curl(url, *arguments, stdin=None):
     lines = [head for head in heads if head][-1].split("\r\n")
     fields = dict(line.split(": ", 1) for line in lines[1:] if ": " in line)
     return Answer(int(lines[0].split()[1]), {k.lower(): v for k, v in fields.items()}, done.stdout)
+
+
+def documented(path, method, answer):
+    """The answer, which the contract must name for its path; its default is for what HTTP itself refuses."""
+    operation = CONTRACT["paths"].get(path, {}).get(method)
+    if operation and str(answer.status) not in operation["responses"]:
+        assert answer.status in (400, 405, 408, 413, 414, 417, 431, 501, 505), f"{method} {path} {answer.status}"
+        assert answer.error
+    assert "x-request-id" in answer.headers
+    return answer
 
 
 def check(value, schema):

@@ -45,7 +45,7 @@ def test_every_request_but_health_needs_a_key(start, file):
     assert [server.get(path).status for path in ["/healthz", "/readyz", "/metrics", "/v1/judges", "/openapi.json"]] == [
         200, 200, 401, 401, 401]
     refused = server.post("/v1/classify", BODY)
-    assert (refused.status, refused.error["code"]) == (401, "missing_key")
+    assert (refused.status, refused.error["code"], refused.error["type"]) == (401, "missing_key", "authentication_error")
     assert refused.headers["www-authenticate"].startswith("Bearer")
     for headers in [["x-paddock-key: " + key], ["authorization: Bearer " + key], ["Authorization: bearer  " + key]]:
         assert server.post("/v1/classify", BODY, *[part for header in headers for part in ("-H", header)]).status == 200
