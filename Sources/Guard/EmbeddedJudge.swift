@@ -142,7 +142,7 @@ public struct EmbeddedJudge: Judge {
   /// Measured on one core (docs/performance.md): a fixed part, and then per byte.
   private static func cost(of inputs: [ClassifierInput]) -> Duration {
     let bytes = inputs.reduce(0) { $0 + $1.text.utf8.count + $1.context.utf8.count }
-    return .nanoseconds(3_000 * inputs.count + 75 * bytes)
+    return .nanoseconds(3_000 * inputs.count + 40 * bytes)
   }
 
   // MARK: What the scores mean
