@@ -72,7 +72,7 @@ let package = Package(
 
     // I/O
     room("HTTPServing", ["EventLoops", "HTTPWire", "Locking", "CLinux", "COpenSSL", "CZlib"]),
-    room("ModelBackends", ["EventLoops", "CCurl", "StrictJSON", "Policies"]),
+    room("ModelBackends", ["EventLoops", "Locking", "Telemetry", "CCurl", "StrictJSON", "Policies"]),
 
     // core
     room("Guard", ["Screening", "Classifier", "ModelBackends", "EventLoops", "Telemetry"]),
@@ -101,9 +101,10 @@ let package = Package(
     tests("EventLoops", ["CLinux", "Locking"]),
     tests("Telemetry", ["StrictJSON", .product(name: "Logging", package: "swift-log")]),
     tests("HTTPServing", ["EventLoops", "HTTPWire", "Locking", "CLinux"]),
-    tests("ModelBackends", ["StrictJSON"]),
+    tests("ModelBackends", ["EventLoops", "StrictJSON", "Telemetry"]),
     tests(
-      "Guard", ["Classifier", "Conversations", "EventLoops", "ModelBackends", "Policies", "Screening", "Telemetry"]),
+      "Guard",
+      ["Classifier", "Conversations", "EventLoops", "Locking", "ModelBackends", "Policies", "Screening", "Telemetry"]),
     tests("Gateway", ["Conversations", "Guard", "HTTPServing", "HTTPWire", "StrictJSON"]),
     tests("Evaluation", ["Classifier"]),
   ]

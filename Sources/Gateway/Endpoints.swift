@@ -203,7 +203,7 @@ final class Endpoints: Sendable {
 
   /// One line for every verdict that is not a plain pass.
   func log(_ verdict: Verdict, request: RequestID, _ query: Query) {
-    guard verdict.decision.action != .allow || settings.captureText else { return }
+    guard verdict.decision.action != .allow || !verdict.events.isEmpty || settings.captureText else { return }
     sink.write(AccessLog.line(verdict, request: request, text: settings.captureText ? query : nil))
   }
 }

@@ -99,6 +99,7 @@ extension Verdict {
     writer.key("judge")
     // Whoever judged was among those that the frame was made for.
     writer.raw(frame.judges[judge.name] ?? Array("null".utf8))
+    if events.isEmpty { writer.members(#""events":[]"#) } else { writer.member("events", events.names) }
     writer.key("latency_ms")
     writer.object { writer in
       writer.key("queue")

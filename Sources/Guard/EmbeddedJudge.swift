@@ -134,7 +134,7 @@ public struct EmbeddedJudge: Judge {
       }
     }
     if request.conversation.messages.count > request.scope.count {
-      work.unused = request.contextNotUsed(except: usedContext.union(request.scope)) { _ in .notRead }
+      work.unused = request.contextNotUsed(except: usedContext.union(request.scope)) { _, _ in .notRead }
     }
     return work
   }

@@ -62,12 +62,19 @@ struct JudgeMetrics: Sendable {
   private let registry: MetricRegistry
   private let judge: String
   private let latency: Histogram
+  /// In the order of `JudgeEvents.all`.
+  private let events: [Counter]
 
   init(judge: String, registry: MetricRegistry) {
     self.registry = registry
     self.judge = judge
     latency = registry.histogram(
       "paddock_judge_seconds", help: "Time that judgements took, by judge.", ("judge", judge))
+    events = JudgeEvents.all.map { event in
+      registry.counter(
+        "paddock_judge_events_total", help: "Judgements with retries, failovers, reused verdicts and the like.",
+        ("judge", judge), ("event", event.name))
+    }
   }
 
   func record(_ failures: some Sequence<FailureReason>, took: Duration? = nil) {
@@ -78,6 +85,11 @@ struct JudgeMetrics: Sendable {
         ("judge", judge), ("reason", failure.code)
       ).add()
     }
+  }
+
+  func record(_ happened: JudgeEvents) {
+    guard !happened.isEmpty else { return }
+    for (event, counter) in zip(JudgeEvents.all, events) where happened.contains(event.event) { counter.add() }
   }
 
   /// Failures of a judge in whose place another one judged.

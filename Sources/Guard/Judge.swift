@@ -1,4 +1,5 @@
 import Conversations
+import ModelBackends
 import Policies
 import Screening
 
@@ -59,6 +60,8 @@ public struct JudgeRequest: Sendable {
   public var deadline: Deadline
   /// The trace that the request belongs to, as `traceparent` carries it; handed on to whoever is asked.
   public var trace: String?
+  /// On whose behalf: judgements of one are not reused for another.
+  public var tenant = Principal.anonymous.name
 
   /// The runs of messages of one side that are in scope, each ascending, oldest first.
   ///
@@ -81,12 +84,12 @@ public struct JudgeRequest: Sendable {
   }
 
   /// The messages outside of the scope that a judge did not look at.
-  func contextNotUsed(except used: Set<Int>, reason: (Message) -> NotUsedReason) -> [UnusedContext] {
+  func contextNotUsed(except used: Set<Int>, reason: (Int, Message) -> NotUsedReason) -> [UnusedContext] {
     if conversation.messages.count == used.count { return [] }
     return conversation.messages.enumerated().compactMap { index, message in
       guard !used.contains(index) else { return nil }
       return UnusedContext(
-        path: PartPath(message: index, field: .message), reason: reason(message),
+        path: PartPath(message: index, field: .message), reason: reason(index, message),
         characters: message.parts.reduce(0) { $0 + $1.characters })
     }
   }
@@ -134,12 +137,53 @@ public struct JudgeReport: Sendable {
   public var observations: [Observation]
   /// Messages outside of the scope that the judge did not look at.
   public var contextNotUsed: [UnusedContext]
+  /// What was done besides asking.
+  public var events: JudgeEvents
 
   /// A report.
-  public init(observations: [Observation] = [], contextNotUsed: [UnusedContext] = []) {
+  public init(
+    observations: [Observation] = [], contextNotUsed: [UnusedContext] = [], events: JudgeEvents = []
+  ) {
     self.observations = observations
     self.contextNotUsed = contextNotUsed
+    self.events = events
   }
+}
+
+/// What was done for a verdict besides asking its judge once: it stands in the verdict, the log and the metrics.
+public struct JudgeEvents: OptionSet, Sendable, Hashable {
+  /// One bit for each event.
+  public let rawValue: UInt8
+
+  /// Events by their bits.
+  public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  /// The same of a model server's calls.
+  init(_ events: CallEvents) { self.init(rawValue: events.rawValue) }
+
+  /// A backend was asked again.
+  public static let retry = JudgeEvents(CallEvents.retry)
+  /// Another backend was asked in place of one that failed.
+  public static let failover = JudgeEvents(CallEvents.failover)
+  /// A backend was passed over because it failed too often of late.
+  public static let breakerOpen = JudgeEvents(CallEvents.breakerOpen)
+  /// The judgement had been given before.
+  public static let cache = JudgeEvents(rawValue: 8)
+  /// The judgement was made for somebody who asked the same at the same time.
+  public static let shared = JudgeEvents(rawValue: 16)
+  /// The fallback judge answered.
+  public static let fallback = JudgeEvents(rawValue: 32)
+  /// The first judge of a cascade was sure, and the second was not asked.
+  public static let cascade = JudgeEvents(rawValue: 64)
+
+  /// All events, each with its name.
+  public static let all: [(event: JudgeEvents, name: String)] = [
+    (.retry, "retry"), (.failover, "failover"), (.breakerOpen, "breaker_open"), (.cache, "cache"), (.shared, "shared"),
+    (.fallback, "fallback"), (.cascade, "cascade"),
+  ]
+
+  /// The names of the events that happened.
+  public var names: [String] { Self.all.filter { contains($0.event) }.map(\.name) }
 }
 
 /// Context that a judge did not look at.
@@ -165,6 +209,8 @@ public enum NotUsedReason: String, Sendable {
   case instructions = "role_not_rendered"
   /// Before the first message of the user, or on the side of the judged message but outside of the scope.
   case outsideScope = "not_rendered"
+  /// Older than what fits into the judge's window together with what is judged.
+  case window = "context_window"
   /// The judge reads no more than what the judged message answers.
   case notRead = "not_used_by_judge"
   /// An image, a sound, a film or a file.

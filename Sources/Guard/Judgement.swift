@@ -32,7 +32,7 @@ public struct Judgement: Sendable {
       direction: query.direction ?? conversation.defaultDirection,
       deadline: Deadline(
         instant: query.received + (isShortened ? query.deadline ?? limit : limit), isCallers: isShortened),
-      trace: query.trace)
+      trace: query.trace, tenant: query.principal.name)
     started = .now
     hits = Self.hits(plan.matcher, parts)
   }
@@ -53,6 +53,7 @@ public struct Judgement: Sendable {
       return verdict(of: report, by: seat, unscored: unscored(seat), failed: nil)
     }
     var second = await self.report(of: fallback)
+    second.events.formUnion(report.events.union(.fallback))
     // What the first judge did deliver still counts.
     second.observations += report.observations.filter { !$0.isFailure }
     return verdict(of: second, by: fallback, unscored: unscored(fallback), failed: report)
@@ -69,9 +70,11 @@ public struct Judgement: Sendable {
     let decision = builder.decision()
     plan.metrics.record(decision, direction: request.direction)
     seat.metrics.record(decision.failures, took: ended - started)
+    self.seat.metrics.record(report.events)
     return Verdict(
       id: Identifier.make("cls_", digits: 24), decision: decision, direction: request.direction, policy: plan.policy,
       judge: seat.description, categoriesNotJudged: unscored, contextNotUsed: report.contextNotUsed,
+      events: report.events,
       output: decision.action == .mask ? masked(decision.findings) : nil,
       queueTime: started - query.received, judgeTime: ended - started, totalTime: ended - query.received)
   }

@@ -4,7 +4,7 @@ import ModelBackends
 import Policies
 import Screening
 
-/// A guard model behind a model server, as a judge: prompt, call, verdict.
+/// A guard model behind model servers, as a judge: prompt, call, verdict.
 public struct ModelJudge: Judge {
   /// How the categories of a policy are put to the model.
   public enum Mode: String, Sendable, CaseIterable {
@@ -14,23 +14,46 @@ public struct ModelJudge: Judge {
     case onePerCategory = "one_per_category"
   }
 
+  /// What a judge may be told besides its model.
+  public struct Options: Sendable {
+    /// How the categories are asked about.
+    public var mode: Mode
+    /// What the servers really read at most, where that is less than the model could.
+    public var contextTokens: Int?
+
+    /// Options.
+    public init(mode: Mode = .allInOne, contextTokens: Int? = nil) {
+      self.mode = mode
+      self.contextTokens = contextTokens
+    }
+  }
+
   /// What is reported.
   public let description: JudgeDescription
   private let profile: ModelProfile
-  private let clients: [BackendClient]
-  private let mode: Mode
+  private let pool: BackendPool
+  private let options: Options
   private let builtin: [String: Taxonomy]
+  private let store: (any VerdictStore)?
+  private let flights = SingleFlight<VerdictKey, Answered>()
   /// How many calls a request has under way at most.
   private static let callsAtOnce = 8
+  /// How many windows of one text are asked about at most; a longer text is not judged.
+  private static let windows = 64
+  /// Room for the answer, and for what an estimate of tokens may miss of the template.
+  private static let spareTokens = 128
 
-  /// A judge that renders with `profile` and asks the first of `clients` (one or more) that answers.
-  public init(name: String, profile: ModelProfile, clients: [BackendClient], mode: Mode, policies: PolicySet) {
-    precondition(!clients.isEmpty)
+  /// A judge that renders with `profile` and asks `pool`. Completed judgements are kept in `store`, where there is one.
+  public init(
+    name: String, profile: ModelProfile, pool: BackendPool, options: Options = .init(), policies: PolicySet,
+    store: (any VerdictStore)? = nil
+  ) {
     self.profile = profile
-    self.clients = clients
-    self.mode = mode
+    self.pool = pool
+    self.options = options
+    self.store = store
     builtin = policies.builtinTaxonomies
-    let model = clients[0].backend.model
+    let model = pool.hosts[0].backend.model
     description = JudgeDescription(
       name: name, kind: "model", model: model, digest: profile.digest(withModel: model))
   }
@@ -40,31 +63,29 @@ public struct ModelJudge: Judge {
     block(for: policy, direction).unreached
   }
 
+  private var dialect: Dialect { pool.hosts[0].backend.dialect }
+
   /// A server that applies its own template asks about the model's own categories, whatever the policy says.
   private func block(for policy: Policy, _ direction: Direction) -> ModelProfile.CategoryBlock {
-    clients[0].backend.dialect.rendersPrompt
+    dialect.rendersPrompt
       ? profile.nativeBlock(for: policy.taxonomy)
       : profile.block(for: policy, direction: direction, builtin: builtin)
   }
 
   /// Whether one of the servers answers.
-  public func health(deadline: ContinuousClock.Instant) async -> String? {
-    var failure: BackendFailure?
-    for client in clients {
-      failure = await client.probe(deadline: deadline)
-      if failure == nil { return nil }
-    }
-    return failure?.code
-  }
+  public func health(deadline: ContinuousClock.Instant) async -> String? { await pool.health(deadline: deadline) }
 
   // MARK: Judging
 
   /// Asks about each run of messages in scope.
   public func judge(_ request: JudgeRequest) async -> JudgeReport {
     let block = block(for: request.policy, request.direction)
+    let blocks = options.mode == .allInOne || block.entries.isEmpty ? [block] : block.separated
+    let room = roomForText(block)
     var report = JudgeReport()
-    var questions: [Question] = []
+    var calls: [Call] = []
     var used = Set(request.scope)
+    var outside: Set<Int> = []
     for run in request.runs {
       let parts = request.readableParts(of: run).map(\.path)
       guard let question = Question(run: run, parts: parts, request: request, profile: profile) else {
@@ -72,79 +93,124 @@ public struct ModelJudge: Judge {
         report.observations.append(isInstruction ? .skipped(.role, parts) : .failed(.notRenderable, parts))
         continue
       }
-      questions.append(question)
-      used.formUnion(question.messages)
+      guard let windows = question.windows(of: room, most: Self.windows) else {
+        report.observations.append(.skipped(.tooLong, parts))
+        continue
+      }
+      for turns in windows.prompts {
+        for block in blocks {
+          guard let model = modelRequest(turns, block) else {
+            report.observations.append(.failed(.notRenderable, parts))
+            continue
+          }
+          calls.append(Call(model: model, block: block, parts: parts))
+        }
+      }
+      outside.formUnion(question.messages.subtracting(windows.used))
+      used.formUnion(windows.used)
     }
-    report.contextNotUsed = request.contextNotUsed(except: used) { message in
-      message.role.side == .instruction ? .instructions : .outsideScope
+    report.contextNotUsed = request.contextNotUsed(except: used) { index, message in
+      if outside.contains(index) { return .window }
+      return message.role.side == .instruction ? .instructions : .outsideScope
     }
-    report.observations += await answers(to: questions, block, request)
+    await ask(calls, request, &report)
     return report
   }
 
-  /// Every question about every block, a few at once.
-  private func answers(
-    to questions: [Question], _ block: ModelProfile.CategoryBlock, _ request: JudgeRequest
-  ) async -> [Observation] {
-    let blocks = mode == .allInOne || block.entries.isEmpty ? [block] : block.separated
-    var calls = questions.flatMap { question in blocks.map { (question, $0) } }[...]
-    if calls.count == 1, let (question, block) = calls.first { return [await ask(question, block, request)] }
-    return await withTaskGroup(of: Observation.self) { group in
-      var observations: [Observation] = []
-      for (question, block) in calls.prefix(Self.callsAtOnce) {
-        group.addTask { await ask(question, block, request) }
+  /// What of the model's window the text may take.
+  private func roomForText(_ block: ModelProfile.CategoryBlock) -> Int {
+    let frame = profile.render([RenderedTurn(side: .input, text: "", messages: [])], block: block) ?? ""
+    let window = min(profile.contextTokens, options.contextTokens ?? .max)
+    return window - TokenEstimate.tokens(frame) - Self.spareTokens
+  }
+
+  private func modelRequest(_ turns: [RenderedTurn], _ block: ModelProfile.CategoryBlock) -> ModelRequest? {
+    guard !dialect.rendersPrompt else {
+      return .turns(turns.map { .init(role: $0.side == .output ? "assistant" : "user", content: $0.text) })
+    }
+    return profile.render(turns, block: block).map { .prompt($0) }
+  }
+
+  /// One question about one block.
+  private struct Call: Sendable {
+    let model: ModelRequest
+    let block: ModelProfile.CategoryBlock
+    let parts: [PartPath]
+  }
+
+  /// Makes all calls, a few at once.
+  private func ask(_ calls: [Call], _ request: JudgeRequest, _ report: inout JudgeReport) async {
+    if calls.count == 1 {
+      let answered = await ask(calls[0], request)
+      return report.add(answered, calls[0].parts)
+    }
+    var rest = calls[...]
+    await withTaskGroup(of: (Answered, [PartPath]).self) { group in
+      for call in rest.prefix(Self.callsAtOnce) { group.addTask { (await ask(call, request), call.parts) } }
+      rest = rest.dropFirst(Self.callsAtOnce)
+      for await (answered, parts) in group {
+        report.add(answered, parts)
+        if let call = rest.popFirst() { group.addTask { (await ask(call, request), call.parts) } }
       }
-      calls = calls.dropFirst(Self.callsAtOnce)
-      for await observation in group {
-        observations.append(observation)
-        if let (question, block) = calls.popFirst() { group.addTask { await ask(question, block, request) } }
-      }
-      return observations
     }
   }
 
-  private func ask(
-    _ question: Question, _ block: ModelProfile.CategoryBlock, _ request: JudgeRequest
-  ) async -> Observation {
+  /// What came of one call.
+  fileprivate struct Answered: Sendable {
+    var result: Result<Reading, FailureReason>
+    var events: JudgeEvents = []
+  }
+
+  /// Answers from the store, from somebody else's equal call, or by a call of its own.
+  private func ask(_ call: Call, _ request: JudgeRequest) async -> Answered {
+    let key = key(of: call, request)
+    if let reading = await store?.reading(for: key) { return Answered(result: .success(reading), events: .cache) }
     let deadline = request.deadline
-    var failure = FailureReason.backend(BackendFailure.connect.code)
-    for client in clients {
-      guard let call = question.call(client.backend.dialect, profile, block) else {
-        return .failed(.notRenderable, question.parts)
+    while true {
+      let trace = request.trace
+      let (answered, isShared) = await flights.value(for: key, deadline: deadline.instant) {
+        await self.call(call, deadline: deadline.instant, trace: trace, key)
       }
-      // A server may cut a long prompt without a word; three bytes a token is less than any of these vocabularies needs.
-      if case .prompt(let prompt) = call, prompt.utf8.count > profile.contextTokens * 3 {
-        return .skipped(.tooLong, question.parts)
+      guard var answered else {
+        return Answered(result: .failure(Task.isCancelled ? .cancelled : deadline.failure))
       }
-      // Of two limits the nearer one ends the call; curl counts whole milliseconds and may be early by one.
-      let isBoundByDeadline = ContinuousClock.now.duration(to: deadline.instant) <= client.backend.timeout
-      do {
-        let answer = try await client.ask(call, deadline: deadline.instant, trace: request.trace)
-        return observation(of: answer, question, block)
-      } catch {
-        failure = reason(error, deadline, isBoundByDeadline)
-        if failure == .cancelled || failure == deadline.failure { break }
+      if answered.result == .failure(.deadline) {
+        // Whoever made the call had less time.
+        if isShared, deadline.instant > .now, !Task.isCancelled { continue }
+        answered.result = .failure(deadline.failure)
       }
-    }
-    return .failed(failure, question.parts)
-  }
-
-  private func reason(
-    _ failure: BackendFailure, _ deadline: Deadline, _ isBoundByDeadline: Bool
-  ) -> FailureReason {
-    switch failure {
-    case .cancelled: .cancelled
-    case .timeout where isBoundByDeadline || deadline.instant <= .now: deadline.failure
-    default: .backend(failure.code)
+      if isShared { answered.events.insert(.shared) }
+      return answered
     }
   }
 
-  private func observation(
-    of answer: ModelAnswer, _ question: Question, _ block: ModelProfile.CategoryBlock
-  ) -> Observation {
-    guard let verdict = profile.verdict(of: answer.text, knowing: block.codes) else {
-      return .failed(.unparsableAnswer, question.parts)
+  /// Everything that reached the model, and everything that decides what its answer means.
+  private func key(of call: Call, _ request: JudgeRequest) -> VerdictKey {
+    let text: String
+    switch call.model {
+    case .prompt(let prompt): text = "prompt\n" + prompt
+    case .turns(let turns):
+      text = turns.reduce(into: "turns") { $0 += "\n\($1.role) \($1.content.utf8.count)\n\($1.content)" }
     }
+    return VerdictKey(
+      text, description.name, description.digest, options.mode.rawValue, request.policy.digest,
+      request.direction.rawValue,
+      call.parts.map(\.description).joined(separator: " "), request.tenant)
+  }
+
+  private func call(
+    _ call: Call, deadline: ContinuousClock.Instant, trace: String?, _ key: VerdictKey
+  ) async -> Answered {
+    let (result, events) = await pool.ask(call.model, deadline: deadline, trace: trace) { answer in
+      reading(of: answer, call.block)
+    }
+    if case .success(let reading) = result { await store?.store(reading, for: key) }
+    return Answered(result: result.mapError(FailureReason.init), events: JudgeEvents(events))
+  }
+
+  /// Nil where the answer is no verdict.
+  private func reading(of answer: ModelAnswer, _ block: ModelProfile.CategoryBlock) -> Reading? {
+    guard let verdict = profile.verdict(of: answer.text, knowing: block.codes) else { return nil }
     var reading = Reading()
     if let score = VerdictScore(answer, profile.scoreTokens) {
       reading.score = profile.scaled(score.unsafe)
@@ -159,8 +225,30 @@ public struct ModelJudge: Judge {
         if categories.isEmpty { reading.unmapped.append(code) } else { reading.named += categories }
       }
     }
-    if mode == .onePerCategory, block.entries.count == 1 { reading.attribute(to: block.entries[0].categories) }
-    return .reading(reading)
+    if options.mode == .onePerCategory, block.entries.count == 1 { reading.attribute(to: block.entries[0].categories) }
+    return reading
+  }
+}
+
+extension JudgeReport {
+  fileprivate mutating func add(_ answered: ModelJudge.Answered, _ parts: [PartPath]) {
+    events.formUnion(answered.events)
+    switch answered.result {
+    case .success(let reading): observations.append(.reading(reading))
+    case .failure(let reason): observations.append(.failed(reason, parts))
+    }
+  }
+}
+
+extension FailureReason {
+  fileprivate init(_ failure: BackendFailure) {
+    switch failure {
+    case .cancelled: self = .cancelled
+    case .deadline: self = .deadline
+    case .overloaded: self = .overloaded
+    case .unparsable: self = .unparsableAnswer
+    default: self = .backend(failure.code)
+    }
   }
 }
 
@@ -171,41 +259,5 @@ extension Reading {
     guard answer == .unsafe else { return }
     named = categories
     unmapped = []
-  }
-}
-
-/// A run of messages in scope with what comes before it, ready to be put to a model.
-private struct Question: Sendable {
-  let parts: [PartPath]
-  /// The messages that the model reads.
-  let messages: [Int]
-  private let conversation: Conversation
-  private let omitted: Set<Int>
-  private let turns: [RenderedTurn]
-
-  /// Nil where the run would not be the last turn of the prompt.
-  init?(run: [Int], parts: [PartPath], request: JudgeRequest, profile: ModelProfile) {
-    guard let last = run.last else { return nil }
-    let all = request.conversation.messages
-    let side = all[last].role.side
-    // What the same side said in this turn outside of the scope is not judged, so it must not stand in the last turn.
-    var omitted: Set<Int> = []
-    for index in all[..<last].indices.reversed() {
-      if all[index].role.side.opposes(side) { break }
-      if all[index].role.side == side, !run.contains(index) { omitted.insert(index) }
-    }
-    conversation = Conversation(Array(all[...last]))
-    turns = profile.turns(of: conversation, omitting: omitted).turns
-    guard let judged = turns.last, judged.side == side, Set(judged.messages) == Set(run) else { return nil }
-    self.omitted = omitted
-    self.parts = parts
-    messages = turns.flatMap(\.messages)
-  }
-
-  func call(_ dialect: Dialect, _ profile: ModelProfile, _ block: ModelProfile.CategoryBlock) -> ModelRequest? {
-    guard !dialect.rendersPrompt else {
-      return .turns(turns.map { .init(role: $0.side == .output ? "assistant" : "user", content: $0.text) })
-    }
-    return profile.render(conversation, block: block, omitting: omitted).map { .prompt($0.text) }
   }
 }

@@ -68,6 +68,8 @@ public struct Verdict: Sendable {
   public var categoriesNotJudged: [Int]
   /// Context that the judge did not look at.
   public var contextNotUsed: [UnusedContext]
+  /// What was done besides asking the judge once.
+  public var events: JudgeEvents
   /// With the action `mask`: the messages in scope with the spans replaced.
   public var output: [MaskedMessage]?
   /// From the request's arrival to the start of the judgement.

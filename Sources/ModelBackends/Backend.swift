@@ -14,12 +14,26 @@ public struct Backend: Sendable {
   public var key: String?
   /// How long a call may take; the deadline of a request can only shorten it.
   public var timeout: Duration
+  /// How long it may take to connect, TLS included.
+  public var connectTimeout: Duration
+  /// How long the first byte of an answer may take from the start of the call; nil for as long as the call.
+  public var firstByteTimeout: Duration?
+  /// A file of certificates that vouch for the server, in PEM; nil takes the system's.
+  public var authorities: String?
+  /// How many calls it is given at once, from all judges.
+  public var concurrency: Int
+  /// How many more calls may wait for their turn.
+  public var queue: Int
+  /// When it is left alone for a while.
+  public var breaker: CircuitBreaker.Settings
   /// Merged into the body of every call; a null takes a member away.
   public var extra: JSONObject
 
   /// A backend.
   public init(
     name: String, dialect: Dialect, url: String, model: String, key: String? = nil, timeout: Duration = .seconds(5),
+    connectTimeout: Duration = .seconds(1), firstByteTimeout: Duration? = nil, authorities: String? = nil,
+    concurrency: Int = 64, queue: Int = 256, breaker: CircuitBreaker.Settings = .init(),
     extra: JSONObject = JSONObject()
   ) {
     self.name = name
@@ -28,6 +42,12 @@ public struct Backend: Sendable {
     self.model = model
     self.key = key
     self.timeout = timeout
+    self.connectTimeout = connectTimeout
+    self.firstByteTimeout = firstByteTimeout
+    self.authorities = authorities
+    self.concurrency = concurrency
+    self.queue = queue
+    self.breaker = breaker
     self.extra = extra
   }
 }
@@ -36,8 +56,16 @@ public struct Backend: Sendable {
 public enum BackendFailure: Error, Sendable, Equatable {
   /// Nobody listens, or the name is unknown.
   case connect
-  /// Too late.
+  /// Later than the server's own timeout.
   case timeout
+  /// Later than the request's deadline, which was nearer.
+  case deadline
+  /// Too many calls wait for the server.
+  case overloaded
+  /// It failed too often of late and is left alone for a while.
+  case breakerOpen
+  /// The model answered, with something that is no verdict.
+  case unparsable
   /// TLS could not be agreed on.
   case tls
   /// A status other than 200.
@@ -58,6 +86,10 @@ public enum BackendFailure: Error, Sendable, Equatable {
     switch self {
     case .connect: "backend_connect"
     case .timeout: "backend_timeout"
+    case .deadline: "deadline"
+    case .overloaded: "overloaded"
+    case .breakerOpen: "backend_breaker_open"
+    case .unparsable: "unparsable_answer"
     case .tls: "backend_tls"
     case .status(let status): "backend_status_\(status)"
     case .truncated: "backend_truncated"

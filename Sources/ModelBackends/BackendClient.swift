@@ -13,31 +13,42 @@ public struct BackendClient: Sendable {
   }
 
   /// Asks the model; the answer must be there by `deadline`. `trace` goes along as `traceparent`.
-  public func ask(
-    _ request: ModelRequest, deadline: ContinuousClock.Instant, trace: String? = nil
+  func ask(
+    _ request: ModelRequest, deadline: ContinuousClock.Instant, trace: String?
   ) async throws(BackendFailure) -> ModelAnswer {
     let left = ContinuousClock.now.duration(to: deadline)
-    guard left > .zero else { throw .timeout }
+    guard left > .zero else { throw .deadline }
     let dialect = backend.dialect
-    let reply = try await perform(
-      HTTPCall(
-        url: backend.url + dialect.path, body: dialect.body(request, backend: backend), bearer: backend.key,
-        trace: trace, timeout: min(left, backend.timeout)))
+    var call = call(to: backend.url + dialect.path, within: left)
+    call.body = dialect.body(request, backend: backend)
+    call.trace = trace
+    let reply: HTTPReply
+    do {
+      reply = try await perform(call)
+    } catch {
+      // Of two limits the nearer one ends the call; curl counts whole milliseconds and may be early by one.
+      throw error == .timeout && left <= backend.timeout ? .deadline : error
+    }
     guard reply.status == 200 else { throw .status(reply.status) }
     return try dialect.answer(reply.body)
   }
 
   /// Why the server cannot be used now; nil where it answers. `GET …/models` costs no inference.
-  public func probe(deadline: ContinuousClock.Instant) async -> BackendFailure? {
+  func probe(deadline: ContinuousClock.Instant) async -> BackendFailure? {
     let left = ContinuousClock.now.duration(to: deadline)
     guard left > .zero else { return .timeout }
     do {
-      let call = HTTPCall(url: backend.url + "/models", bearer: backend.key, timeout: min(left, backend.timeout))
-      let reply = try await perform(call)
+      let reply = try await perform(call(to: backend.url + "/models", within: left))
       // Not every server lists its models, but one that wants another key or has failed is of no use.
       let isBroken = reply.status >= 500 || reply.status == 401 || reply.status == 403
       return isBroken ? .status(reply.status) : nil
     } catch { return error }
+  }
+
+  private func call(to url: String, within left: Duration) -> HTTPCall {
+    HTTPCall(
+      url: url, bearer: backend.key, timeout: min(left, backend.timeout), connectTimeout: backend.connectTimeout,
+      firstByteTimeout: backend.firstByteTimeout, authorities: backend.authorities)
   }
 
   private func perform(_ call: HTTPCall) async throws(BackendFailure) -> HTTPReply {

@@ -40,6 +40,12 @@ actor CurlMulti {
   /// Does a transfer; a task that is cancelled takes it off the wire.
   func perform(_ call: HTTPCall) async -> Result<HTTPReply, BackendFailure> {
     guard let transfer = Transfer(call) else { return .failure(.transfer) }
+    let alarm = call.firstByteTimeout.map { patience in
+      loop.schedule(at: .now + patience) { [weak self] in
+        self?.assumeIsolated { if !transfer.hasBegun { $0.finish(transfer, .failure(.timeout)) } }
+      }
+    }
+    defer { alarm?.cancel() }
     return await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         guard !Task.isCancelled else { return continuation.resume(returning: .failure(.cancelled)) }

@@ -59,7 +59,14 @@ public enum Dialect: String, Sendable, CaseIterable {
     guard let choice = json["choices"]?[0] else { throw .garbage }
     let text = self == .openaiChat ? choice["message"]?["content"]?.string : choice["text"]?.string
     guard let text else { throw .garbage }
-    return ModelAnswer(text: text, tokens: Self.tokens(choice["logprobs"] ?? .null))
+    return ModelAnswer(text: text, tokens: Self.tokens(choice["logprobs"] ?? .null), usage: Self.usage(json))
+  }
+
+  /// OpenAI's `usage`, which vLLM, SGLang and llama.cpp report too.
+  private static func usage(_ json: JSON) -> ModelAnswer.Usage? {
+    guard let usage = json["usage"], let prompt = usage["prompt_tokens"]?.double else { return nil }
+    let cached = usage["prompt_tokens_details"]?["cached_tokens"]?.double ?? 0
+    return ModelAnswer.Usage(promptTokens: Int(clamping: prompt), cachedTokens: Int(clamping: cached))
   }
 
   /// Two shapes are in use: parallel arrays (OpenAI's completions), and a list of tokens (its chat, llama.cpp).
@@ -88,4 +95,9 @@ public enum Dialect: String, Sendable, CaseIterable {
         return (text, logprob)
       })
   }
+}
+
+extension Int {
+  /// A count that a server reports; what is no count reads as 0.
+  fileprivate init(clamping number: Double) { self = number >= 0 && number < 1e15 ? Int(number) : 0 }
 }

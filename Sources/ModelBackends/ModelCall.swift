@@ -50,9 +50,27 @@ public struct ModelAnswer: Sendable, Equatable {
     }
   }
 
+  /// What the prompt cost, where the server says so.
+  public var usage: Usage?
+
+  /// What a prompt cost.
+  public struct Usage: Sendable, Equatable {
+    /// Its tokens.
+    public var promptTokens: Int
+    /// Those of them that the server took from its cache.
+    public var cachedTokens: Int
+
+    /// A cost.
+    public init(promptTokens: Int, cachedTokens: Int) {
+      self.promptTokens = promptTokens
+      self.cachedTokens = cachedTokens
+    }
+  }
+
   /// An answer.
-  public init(text: String, tokens: [Token] = []) {
+  public init(text: String, tokens: [Token] = [], usage: Usage? = nil) {
     self.text = text
     self.tokens = tokens
+    self.usage = usage
   }
 }

@@ -9,6 +9,9 @@ struct HTTPCall: Sendable {
   /// The value of `traceparent`, checked by whoever took it from a client.
   var trace: String?
   var timeout: Duration
+  var connectTimeout = Duration.seconds(1)
+  var firstByteTimeout: Duration?
+  var authorities: String?
 }
 
 /// What came back.
@@ -45,13 +48,14 @@ final class Transfer: @unchecked Sendable {
     // A redirect would carry the prompt and the key to somebody else.
     _ = ccurl_set_long(easy, CURLOPT_FOLLOWLOCATION, 0)
     _ = ccurl_set_long(easy, CURLOPT_NOSIGNAL, 1)
-    _ = ccurl_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
+    // HTTP/2 where TLS agrees on it; in the clear nobody could ask without another round trip.
+    _ = ccurl_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
     _ = ccurl_set_long(easy, CURLOPT_TCP_KEEPALIVE, 1)
     _ = ccurl_set_string(easy, CURLOPT_PROXY, "")
-    let (seconds, attoseconds) = call.timeout.components
-    let milliseconds = max(1, Int(seconds) * 1000 + Int(attoseconds / 1_000_000_000_000_000))
-    _ = ccurl_set_long(easy, CURLOPT_TIMEOUT_MS, milliseconds)
-    _ = ccurl_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds)
+    _ = ccurl_set_long(easy, CURLOPT_TIMEOUT_MS, Self.milliseconds(call.timeout))
+    _ = ccurl_set_long(
+      easy, CURLOPT_CONNECTTIMEOUT_MS, Self.milliseconds(min(call.timeout, call.connectTimeout)))
+    if let authorities = call.authorities { _ = ccurl_set_string(easy, CURLOPT_CAINFO, authorities) }
     _ = ccurl_set_write(easy, onWrite, Unmanaged.passUnretained(self).toOpaque())
     add("Accept: application/json")
     if let bearer = call.bearer { add("Authorization: Bearer \(bearer)") }
@@ -66,6 +70,14 @@ final class Transfer: @unchecked Sendable {
     _ = ccurl_set_list(easy, CURLOPT_HTTPHEADER, headers)
   }
 
+  private static func milliseconds(_ duration: Duration) -> Int {
+    let (seconds, attoseconds) = duration.components
+    return max(1, Int(seconds) * 1000 + Int(attoseconds / 1_000_000_000_000_000))
+  }
+
+  /// Whether anything of the answer's body came.
+  var hasBegun: Bool { !received.isEmpty }
+
   private func add(_ header: String) { headers = curl_slist_append(headers, header) }
 
   /// What a transfer that ended with this code brought.
@@ -74,10 +86,10 @@ final class Transfer: @unchecked Sendable {
     case CURLE_OK: .success(HTTPReply(status: ccurl_status(easy), body: received))
     case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST: .failure(.connect)
     case CURLE_OPERATION_TIMEDOUT: .failure(.timeout)
-    case CURLE_PARTIAL_FILE, CURLE_GOT_NOTHING, CURLE_RECV_ERROR: .failure(.truncated)
+    case CURLE_PARTIAL_FILE, CURLE_GOT_NOTHING, CURLE_RECV_ERROR, CURLE_SEND_ERROR: .failure(.truncated)
     case CURLE_WRITE_ERROR where isTooLarge: .failure(.tooLarge)
     case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE: .failure(.tls)
-    case CURLE_UNSUPPORTED_PROTOCOL, CURLE_WEIRD_SERVER_REPLY, CURLE_HTTP2: .failure(.garbage)
+    case CURLE_UNSUPPORTED_PROTOCOL, CURLE_WEIRD_SERVER_REPLY, CURLE_HTTP2, CURLE_HTTP2_STREAM: .failure(.garbage)
     default: .failure(.transfer)
     }
   }

@@ -26,6 +26,13 @@ public struct RenderedTurn: Sendable, Equatable {
   public var text: String
   /// The messages in it.
   public var messages: [Int]
+
+  /// A turn.
+  public init(side: Side, text: String, messages: [Int]) {
+    self.side = side
+    self.text = text
+    self.messages = messages
+  }
 }
 
 extension ModelProfile {
@@ -36,12 +43,16 @@ extension ModelProfile {
     _ conversation: Conversation, block: CategoryBlock, omitting omitted: Set<Int> = []
   ) -> RenderedPrompt? {
     let (turns, notRendered) = turns(of: conversation, omitting: omitted)
+    return render(turns, block: block).map { RenderedPrompt(text: $0, notRendered: notRendered) }
+  }
+
+  /// The prompt that asks about the last of these turns; nil where there is none.
+  public func render(_ turns: [RenderedTurn], block: CategoryBlock) -> String? {
     guard let last = turns.last else { return nil }
     let rendered = turns.map { turn.render([.role: role(of: $0.side), .text: $0.text]) }
-    let text = template.render([
+    return template.render([
       .role: role(of: last.side), .categories: block.text, .conversation: rendered.joined(separator: "\n\n"),
     ])
-    return RenderedPrompt(text: text, notRendered: notRendered)
   }
 
   private func role(of side: Side) -> String { side == .output ? outputRole : inputRole }

@@ -89,9 +89,10 @@ public final class MetricRegistry: Sendable {
     preconditionFailure("\(name) is not a histogram")
   }
 
-  /// A value that is read when the page is rendered.
+  /// A value that is read when the page is rendered; takes the place of an earlier one of this name and these labels, so
+  /// that what a reload made anew is what is shown.
   public func gauge(_ name: String, help: String, _ labels: Label..., read: @escaping @Sendable () -> Double) {
-    _ = instrument(name, help, "gauge", labels) { .gauge(read) }
+    _ = instrument(name, help, "gauge", labels, replacing: true) { .gauge(read) }
   }
 
   /// A count that somebody else keeps, read when the page is rendered.
@@ -100,7 +101,7 @@ public final class MetricRegistry: Sendable {
   }
 
   private func instrument(
-    _ name: String, _ help: String, _ type: String, _ labels: [Label], make: () -> Instrument
+    _ name: String, _ help: String, _ type: String, _ labels: [Label], replacing: Bool = false, make: () -> Instrument
   ) -> Instrument {
     let key = labels.map { "\($0.name)=\"\(Self.escaped($0.value))\"" }.joined(separator: ",")
     return state.withLock { state in
@@ -108,10 +109,11 @@ public final class MetricRegistry: Sendable {
         state.families[name] = Family(help: help, type: type)
         state.order.append(name)
       }
-      if let existing = state.families[name]?.children[key] { return existing }
+      let existing = state.families[name]?.children[key]
+      if let existing, !replacing { return existing }
       let made = make()
       state.families[name]?.children[key] = made
-      state.families[name]?.order.append(key)
+      if existing == nil { state.families[name]?.order.append(key) }
       return made
     }
   }

@@ -37,7 +37,7 @@ struct Assembly {
     lane = earlier?.lane ?? WorkerLane(threads: configuration.laneThreads, capacity: configuration.laneQueue)
     registry = earlier?.registry ?? MetricRegistry()
     let model = try EmbeddedModel.builtin()
-    let judges = Self.judges(configuration, policies, model, group, lane)
+    let judges = Self.judges(configuration, policies, model, group, lane, registry)
     guardian = SafetyGuard(
       policies: policies, judges: judges,
       settings: SafetyGuard.Settings(
@@ -92,17 +92,21 @@ struct Assembly {
 
   private static func judges(
     _ configuration: Configuration, _ policies: PolicySet, _ model: EmbeddedModel, _ group: EventLoopGroup,
-    _ lane: WorkerLane
+    _ lane: WorkerLane, _ registry: MetricRegistry
   ) -> [any Judge] {
-    configuration.judges.compactMap { judge -> (any Judge)? in
+    let hosts = configuration.backends.mapValues { BackendHost($0, group: group, registry: registry) }
+    let store = configuration.cache.map { MemoryVerdictStore(bytes: $0.bytes, lifetime: $0.lifetime) }
+    if let store {
+      registry.gauge("paddock_cache_bytes", help: "What kept verdicts take, about.") { Double(store.bytes) }
+    }
+    return configuration.judges.compactMap { judge -> (any Judge)? in
       switch judge.kind {
       case .embedded: return EmbeddedJudge(name: judge.name, model: model, policies: policies, lane: lane)
-      case .model(let reference, let backends, let mode):
+      case .model(let reference, let backends, let options):
         guard let profile = policies.profiles[reference.name] else { return nil }
-        let clients = backends.compactMap { configuration.backends[$0] }.map {
-          BackendClient(backend: $0, group: group)
-        }
-        return ModelJudge(name: judge.name, profile: profile, clients: clients, mode: mode, policies: policies)
+        return ModelJudge(
+          name: judge.name, profile: profile, pool: BackendPool(backends.compactMap { hosts[$0] }), options: options,
+          policies: policies, store: store)
       }
     }
   }

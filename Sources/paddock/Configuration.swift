@@ -24,6 +24,8 @@ struct Configuration {
   var defaultJudge = "embedded"
   var judges: [JudgeSettings] = []
   var backends: [String: Backend] = [:]
+  /// Where verdicts of model judges are kept; nil keeps none.
+  var cache: CacheSettings? = CacheSettings()
   var logLevel = Logger.Level.info
   /// Event loops; each is one thread's work.
   var loops = max(1, ProcessInfo.processInfo.activeProcessorCount)
@@ -52,11 +54,17 @@ struct Configuration {
     }
   }
 
+  /// What is kept of verdicts, and for how long.
+  struct CacheSettings: Equatable {
+    var bytes = 67_108_864
+    var lifetime = Duration.seconds(600)
+  }
+
   /// A judge of the configuration.
   struct JudgeSettings {
     enum Kind {
       case embedded
-      case model(profile: DocumentReference, backends: [String], mode: ModelJudge.Mode)
+      case model(profile: DocumentReference, backends: [String], options: ModelJudge.Options)
     }
 
     var name: String

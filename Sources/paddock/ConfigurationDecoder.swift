@@ -35,10 +35,9 @@ struct ConfigurationDecoder {
     if let telemetry = mapping.section("telemetry") { readTelemetry(telemetry, &configuration) }
     configuration.gateway.unknownFields =
       mapping["unknown_fields"]?.choice(ClassifyRequest.UnknownFields.self) ?? configuration.gateway.unknownFields
-    for key in ["cache", "upstreams"] {
-      // Named in the schema and not built yet: ignoring it would promise what is not kept.
-      mapping[key]?.fail("not supported by this version of paddock yet; leave it out")
-    }
+    if let cache = mapping.section("cache") { readCache(cache, &configuration) }
+    // Named in the schema and not built yet: ignoring it would promise what is not kept.
+    mapping["upstreams"]?.fail("not supported by this version of paddock yet; leave it out")
     mapping.finish()
     return configuration
   }
@@ -140,6 +139,14 @@ struct ConfigurationDecoder {
     mapping.finish()
   }
 
+  private func readCache(_ mapping: DocumentMapping, _ configuration: inout Configuration) {
+    var cache = Configuration.CacheSettings()
+    cache.bytes = mapping["bytes"]?.int(in: 0...1 << 40) ?? cache.bytes
+    cache.lifetime = mapping["ttl_s"]?.int(in: 1...31_536_000).map { .seconds($0) } ?? cache.lifetime
+    mapping.finish()
+    configuration.cache = cache.bytes == 0 ? nil : cache
+  }
+
   // MARK: Judges and backends
 
   private func readJudges(_ value: DocumentValue?, _ configuration: inout Configuration) {
@@ -176,7 +183,9 @@ struct ConfigurationDecoder {
     case .model:
       let profile = mapping.required("profile")
       let named = mapping.required("backends")
-      let mode = mapping["request"]?.choice(ModelJudge.Mode.self) ?? .allInOne
+      let options = ModelJudge.Options(
+        mode: mapping["request"]?.choice(ModelJudge.Mode.self) ?? .allInOne,
+        contextTokens: mapping["context_tokens"]?.int(in: 256...100_000_000))
       guard let profile, let profileName = profile.string, let named, let names = named.strings else { return nil }
       guard !names.isEmpty else {
         named.fail("must name at least one backend")
@@ -190,7 +199,7 @@ struct ConfigurationDecoder {
       }
       let reference = Configuration.DocumentReference(name: profileName, value: profile)
       return Configuration.JudgeSettings(
-        name: name, kind: .model(profile: reference, backends: names, mode: mode), fallback: fallback)
+        name: name, kind: .model(profile: reference, backends: names, options: options), fallback: fallback)
     }
   }
 
@@ -201,13 +210,37 @@ struct ConfigurationDecoder {
       let url = mapping.required("url").flatMap(url)
       let model = mapping.required("model")?.string
       let key = key(mapping)
-      let timeout = mapping["timeout_ms"]?.int(in: 1...86_400_000) ?? 5_000
-      let extra = mapping["extra"].flatMap { json($0)?.object } ?? JSONObject()
+      var backend = Backend(name: name, dialect: dialect ?? .openaiCompletions, url: url ?? "", model: model ?? "")
+      backend.key = key
+      readLimits(mapping, &backend)
+      backend.authorities = authorities(mapping["ca_file"])
+      backend.extra = mapping["extra"].flatMap { json($0)?.object } ?? JSONObject()
       mapping.finish()
-      guard let dialect, let url, let model else { continue }
-      configuration.backends[name] = Backend(
-        name: name, dialect: dialect, url: url, model: model, key: key, timeout: .milliseconds(timeout), extra: extra)
+      if dialect != nil, url != nil, model != nil { configuration.backends[name] = backend }
     }
+  }
+
+  private func readLimits(_ mapping: DocumentMapping, _ backend: inout Backend) {
+    func time(_ key: String) -> Duration? { mapping[key]?.int(in: 1...86_400_000).map { .milliseconds($0) } }
+    backend.timeout = time("timeout_ms") ?? backend.timeout
+    backend.connectTimeout = time("connect_timeout_ms") ?? backend.connectTimeout
+    backend.firstByteTimeout = time("first_byte_timeout_ms")
+    backend.concurrency = mapping["concurrency"]?.int(in: 1...100_000) ?? backend.concurrency
+    backend.queue = mapping["queue"]?.int(in: 0...1_000_000) ?? backend.queue
+    guard let breaker = mapping["breaker"]?.mapping else { return }
+    backend.breaker.failures = breaker["failures"]?.int(in: 1...1_000_000) ?? backend.breaker.failures
+    backend.breaker.pause =
+      breaker["pause_ms"]?.int(in: 1...3_600_000).map { .milliseconds($0) } ?? backend.breaker.pause
+    breaker.finish()
+  }
+
+  private func authorities(_ value: DocumentValue?) -> String? {
+    guard let value, let name = value.string else { return nil }
+    guard FileManager.default.isReadableFile(atPath: path(name)) else {
+      value.fail("the file cannot be read")
+      return nil
+    }
+    return path(name)
   }
 
   private static let plannedDialects = ["llamacpp", "ollama", "tgi", "moderations", "http"]

@@ -144,6 +144,14 @@ def curl(url, *arguments, stdin=None):
     return Answer(int(lines[0].split()[1]), {k.lower(): v for k, v in fields.items()}, done.stdout)
 
 
+def wait_for(condition, seconds=20):
+    """Waits until something holds, and fails where it never does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
 def documented(path, method, answer):
     """The answer, which the contract must name for its path; its default is for what HTTP itself refuses."""
     operation = CONTRACT["paths"].get(path, {}).get(method)

@@ -23,7 +23,8 @@ default_judge: guard
 judges:
   guard: {{ kind: model, profile: {profile}, backends: [b], {judge} }}
 backends:
-  b: {{ dialect: {dialect}, url: '{url}', model: tiny, timeout_ms: 400, {backend} }}
+  b: {{ dialect: {dialect}, url: '{url}', model: tiny, timeout_ms: 400, breaker: {{ failures: 1000000 }}, {backend} }}
+cache: {{ bytes: 0 }}
 """
 
 

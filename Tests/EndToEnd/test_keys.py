@@ -153,7 +153,8 @@ backends: {{ b: {{ dialect: openai-completions, url: '{faults.url}', model: m }}
         assert re.fullmatch(r"req_[0-9a-f]{16}", id_of("x-request-id: " + odd) if odd else id_of("x-request-id;"))
     server.post("/v1/classify", {**BODY, "judge": "guard"}, "-H", "traceparent: " + trace, "-H", "x-request-id: mine")
     assert faults.requests[-1]["headers"]["traceparent"] == trace
-    server.post("/v1/classify", {**BODY, "judge": "guard"}, "-H", "traceparent: 00-zz")
+    other = {"messages": [{"role": "user", "content": "ho"}], "judge": "guard"}
+    server.post("/v1/classify", other, "-H", "traceparent: 00-zz")
     assert "traceparent" not in faults.requests[-1]["headers"]
     assert server.stop() == 0
     line = next(line for line in server.log_lines() if line.get("request_id") == "mine" and line["message"] == "request")

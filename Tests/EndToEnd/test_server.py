@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 
-from harness import curl
+from harness import curl, wait_for
 
 BODY = json.dumps({"messages": [{"role": "user", "content": "hi"}]})
 
@@ -87,11 +87,10 @@ judges: {{ guard: {{ kind: model, profile: llama-guard-3-8b, backends: [b] }} }}
 backends: {{ b: {{ dialect: openai-completions, url: '{faults.url}', model: m, timeout_ms: 20000 }} }}
 """)
     answers = []
-    calls = [threading.Thread(target=lambda: answers.append(server.classify("hi"))) for _ in range(8)]
+    calls = [threading.Thread(target=lambda n=n: answers.append(server.classify(f"hi {n}"))) for n in range(8)]
     for call in calls:
         call.start()
-    while len(faults.requests) < 8:
-        time.sleep(0.01)
+    wait_for(lambda: len(faults.requests) == 8)
     idle = socket.create_connection(("127.0.0.1", server.port))
     server.terminate()
     assert idle.recv(1) == b""

@@ -1,7 +1,7 @@
 import Synchronization
 import Testing
 
-@testable import Gateway
+@testable import EventLoops
 
 @Suite struct AdmissionGateTests {
   @Test("As many as the limit are in, as many as the queue wait in order, and the rest is refused")
@@ -36,6 +36,15 @@ import Testing
     #expect(await next.value)
     gate.leave()
     #expect(gate.inFlight == 0)
+  }
+
+  @Test("Who waits longer than the deadline gives up the place")
+  func deadline() async {
+    let gate = AdmissionGate(limit: 1, queueLimit: 1)
+    #expect(await gate.enter(until: .now))
+    #expect(await !gate.enter(until: .now + .milliseconds(20)) && gate.queued == 0 && gate.inFlight == 1)
+    gate.leave()
+    #expect(await gate.enter(until: .now + .milliseconds(20)) && gate.inFlight == 1)
   }
 
   @Test("Under contention nobody is lost, nobody comes in beyond the limit, and the gate ends empty")

@@ -1,10 +1,10 @@
 import Locking
 import Synchronization
 
-/// Bounds how many requests are judged at once and how many may wait for that; everybody else is told to come back.
+/// Bounds how much is done at once and how much may wait for that; everybody else is told to come back.
 ///
 /// The usual way in and out is one atomic step. Who must wait goes through a lock, first come, first served.
-final class AdmissionGate: Sendable {
+public final class AdmissionGate: Sendable {
   private final class Waiter: Sendable {
     let continuation: CheckedContinuation<Bool, Never>
     init(_ continuation: CheckedContinuation<Bool, Never>) { self.continuation = continuation }
@@ -23,31 +23,31 @@ final class AdmissionGate: Sendable {
   private let queue = Locked(Queue())
 
   /// A gate that lets `limit` requests in and `queueLimit` more wait.
-  init(limit: Int, queueLimit: Int) {
+  public init(limit: Int, queueLimit: Int) {
     self.limit = limit
     self.queueLimit = queueLimit
   }
 
   /// How many are in.
-  var inFlight: Int { admitted.load(ordering: .relaxed) }
+  public var inFlight: Int { admitted.load(ordering: .relaxed) }
   /// How many wait.
-  var queued: Int { waiting.load(ordering: .relaxed) }
+  public var queued: Int { waiting.load(ordering: .relaxed) }
 
   /// Whether nobody more may even wait.
-  var isFull: Bool { queued >= queueLimit && inFlight >= limit }
+  public var isFull: Bool { queued >= queueLimit && inFlight >= limit }
 
   /// Lets the caller in where it need not wait. Who was let in calls `leave` once.
-  func tryEnter() -> Bool { waiting.load(ordering: .sequentiallyConsistent) == 0 && take() }
+  public func tryEnter() -> Bool { waiting.load(ordering: .sequentiallyConsistent) == 0 && take() }
 
-  /// Lets the caller in, at once or when its turn comes; false where the queue is full or the caller was cancelled.
-  /// Who was let in calls `leave` once.
-  func enter() async -> Bool {
+  /// Lets the caller in, at once or when its turn comes; false where the queue is full, the caller was cancelled, or its
+  /// turn did not come by `deadline`. Who was let in calls `leave` once.
+  public func enter(until deadline: ContinuousClock.Instant? = nil) async -> Bool {
     if tryEnter() { return true }
-    return await wait()
+    return await wait(until: deadline)
   }
 
   /// Lets the next one in.
-  func leave() {
+  public func leave() {
     admitted.subtract(1, ordering: .sequentiallyConsistent)
     while waiting.load(ordering: .sequentiallyConsistent) > 0, take() {
       if let waiter = pop() { return waiter.continuation.resume(returning: true) }
@@ -66,8 +66,12 @@ final class AdmissionGate: Sendable {
     return false
   }
 
-  private func wait() async -> Bool {
+  private func wait(until deadline: ContinuousClock.Instant?) async -> Bool {
     let ticket = Locked<Int?>(nil)
+    let alarm = deadline.map { deadline in
+      Alarm(at: deadline) { if let number = ticket.withLock({ $0 }) { self.drop(number) } }
+    }
+    defer { alarm?.cancel() }
     return await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let number = queue.withLock { queue -> Int? in
@@ -79,7 +83,8 @@ final class AdmissionGate: Sendable {
         }
         guard let number else { return continuation.resume(returning: false) }
         ticket.withLock { $0 = number }
-        if Task.isCancelled { return drop(number) }
+        // A deadline that passed before the ticket was there finds nobody to drop.
+        if Task.isCancelled || deadline.map({ $0 <= .now }) ?? false { return drop(number) }
         // Somebody may have left between the first try and the place in the queue.
         if take() {
           if let waiter = pop() { waiter.continuation.resume(returning: true) } else { leave() }

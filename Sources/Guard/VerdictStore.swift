@@ -1,0 +1,111 @@
+import CCrypto
+import Locking
+import Screening
+
+/// What makes two judgements the same one: a keyed hash over everything that the judge was given and everything that it is.
+public struct VerdictKey: Hashable, Sendable {
+  private let words: SIMD4<UInt64>
+
+  /// SHA-256 over a key of this process and all values, each with its length.
+  ///
+  /// The key of the process keeps whoever learns of a hash from trying texts against it.
+  init(_ values: String...) {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(values.reduce(64) { $0 + $1.utf8.count + 8 })
+    bytes += Self.secret
+    for value in values {
+      var value = value
+      value.withUTF8 { text in
+        withUnsafeBytes(of: text.count.littleEndian) { bytes += $0 }
+        bytes += text
+      }
+    }
+    var words = SIMD4<UInt64>()
+    let isDone = withUnsafeMutableBytes(of: &words) { digest in
+      ccrypto_sha256(bytes, bytes.count, digest.baseAddress?.assumingMemoryBound(to: UInt8.self))
+    }
+    precondition(isDone == 1, "SHA-256 is not available")
+    self.words = words
+  }
+
+  private static let secret: [UInt8] = {
+    var generator = SystemRandomNumberGenerator()
+    return (0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) }
+  }()
+}
+
+/// Where completed judgements are kept for those who ask the same again. A store that processes share can stand in the
+/// place of the one in memory.
+public protocol VerdictStore: Sendable {
+  /// A judgement that is not too old; nil where there is none.
+  func reading(for key: VerdictKey) async -> Reading?
+  /// Keeps a judgement for a while.
+  func store(_ reading: Reading, for key: VerdictKey) async
+}
+
+/// Judgements in memory, bounded in bytes and age.
+///
+/// Two generations: new and used entries stand in the young one; when that fills half of the room it becomes the old one,
+/// whose entries that nobody asked for are dropped together.
+public final class MemoryVerdictStore: VerdictStore {
+  private struct Entry {
+    let reading: Reading
+    let end: ContinuousClock.Instant
+  }
+
+  private struct Generation {
+    var entries: [VerdictKey: Entry] = [:]
+    var bytes = 0
+  }
+
+  private struct State {
+    var young = Generation()
+    var old = Generation()
+  }
+
+  private let limit: Int
+  private let lifetime: Duration
+  private let state = Locked(State())
+
+  /// A store of at most `bytes`, whose entries are good for `lifetime`.
+  public init(bytes: Int, lifetime: Duration) {
+    limit = bytes
+    self.lifetime = lifetime
+  }
+
+  /// About how many bytes are kept.
+  public var bytes: Int { state.withLock { $0.young.bytes + $0.old.bytes } }
+
+  /// A judgement that is not too old.
+  public func reading(for key: VerdictKey) -> Reading? {
+    let now = ContinuousClock.now
+    return state.withLock { state in
+      if let entry = state.young.entries[key] { return entry.end > now ? entry.reading : nil }
+      guard let entry = state.old.entries[key], entry.end > now else { return nil }
+      insert(entry, key, &state)
+      return entry.reading
+    }
+  }
+
+  /// Keeps a judgement.
+  public func store(_ reading: Reading, for key: VerdictKey) {
+    let entry = Entry(reading: reading, end: .now + lifetime)
+    state.withLock { insert(entry, key, &$0) }
+  }
+
+  private func insert(_ entry: Entry, _ key: VerdictKey, _ state: inout State) {
+    if state.young.bytes + entry.reading.bytes > limit / 2 {
+      state.old = state.young
+      state.young = Generation()
+    }
+    if let earlier = state.young.entries.updateValue(entry, forKey: key) {
+      state.young.bytes -= earlier.reading.bytes
+    }
+    state.young.bytes += entry.reading.bytes
+  }
+}
+
+extension Reading {
+  /// About what an entry takes: the value in its table, and what stands behind it on the heap.
+  fileprivate var bytes: Int { 512 + 8 * named.count + unmapped.reduce(0) { $0 + 48 + $1.utf8.count } }
+}

@@ -1,0 +1,140 @@
+import EventLoops
+import Telemetry
+
+/// One model server with all that is known of it: how much it has to do, and whether it does it. All judges that name the
+/// server share one host.
+public final class BackendHost: Sendable {
+  /// The server.
+  public var backend: Backend { client.backend }
+  let client: BackendClient
+  let breaker: CircuitBreaker
+  private let gate: AdmissionGate
+  private let metrics: BackendMetrics
+
+  /// A server that nothing is known of yet.
+  public init(_ backend: Backend, group: EventLoopGroup, registry: MetricRegistry) {
+    client = BackendClient(backend: backend, group: group)
+    let breaker = CircuitBreaker(backend.breaker)
+    let gate = AdmissionGate(limit: backend.concurrency, queueLimit: backend.queue)
+    self.breaker = breaker
+    self.gate = gate
+    metrics = BackendMetrics(backend: backend.name, registry: registry)
+    let label = ("backend", backend.name)
+    registry.gauge("paddock_backend_in_flight", help: "Calls under way, by backend.", label) { Double(gate.inFlight) }
+    registry.gauge("paddock_backend_queued", help: "Calls that wait for their turn, by backend.", label) {
+      Double(gate.queued)
+    }
+    registry.gauge(
+      "paddock_backend_breaker_open", help: "1 while calls are kept away from the backend after failures.", label
+    ) { breaker.isOpen ? 1 : 0 }
+  }
+
+  /// Calls under way and waiting.
+  var load: Int { gate.inFlight + gate.queued }
+
+  /// Makes a call that the breaker has admitted, when its turn comes.
+  func ask(
+    _ request: ModelRequest, deadline: ContinuousClock.Instant, trace: String?
+  ) async throws(BackendFailure) -> ModelAnswer {
+    guard await gate.enter(until: deadline) else {
+      breaker.record(.nothing)
+      let failure = Task.isCancelled ? BackendFailure.cancelled : deadline <= .now ? .deadline : .overloaded
+      metrics.record(failure.code)
+      throw failure
+    }
+    defer { gate.leave() }
+    let start = ContinuousClock.now
+    do throws(BackendFailure) {
+      let answer = try await client.ask(request, deadline: deadline, trace: trace)
+      breaker.record(.success)
+      metrics.record("ok", took: .now - start, answer.usage)
+      return answer
+    } catch {
+      breaker.record(error.isOfTheServer ? .failure : .nothing)
+      metrics.record(error.code, took: .now - start)
+      throw error
+    }
+  }
+
+  /// Why the server cannot be used now; nil where it answers.
+  public func health(deadline: ContinuousClock.Instant) async -> String? {
+    // A server that answers its probe and fails its work is not healthy.
+    if breaker.isOpen { return BackendFailure.breakerOpen.code }
+    return await client.probe(deadline: deadline)?.code
+  }
+}
+
+extension BackendFailure {
+  /// Whether it says that the server does not do its work, whoever asks.
+  var isOfTheServer: Bool {
+    switch self {
+    case .connect, .timeout, .tls, .truncated, .tooLarge, .garbage, .transfer: true
+    // A request may be wrong by itself, and 429 only says when to come back.
+    case .status(let status): ![400, 408, 413, 422, 429].contains(status)
+    case .deadline, .overloaded, .breakerOpen, .unparsable, .cancelled: false
+    }
+  }
+
+  /// Whether another server might do better.
+  var isWorthFailover: Bool {
+    switch self {
+    case .deadline, .cancelled: false
+    default: true
+    }
+  }
+
+  /// Whether the same server might do better at once.
+  var isWorthRetry: Bool {
+    switch self {
+    case .connect, .truncated, .transfer: true
+    case .status(let status): [500, 502, 503, 504].contains(status)
+    default: false
+    }
+  }
+
+  /// Whether the server was given work: one that only refused to connect was not, so another try adds no load.
+  var reachedTheServer: Bool {
+    switch self {
+    case .connect, .tls, .overloaded, .breakerOpen: false
+    default: true
+    }
+  }
+}
+
+/// What is counted of one backend.
+private struct BackendMetrics: Sendable {
+  private let registry: MetricRegistry
+  private let backend: String
+  private let ok: Counter
+  private let latency: Histogram
+  private let promptTokens: Counter
+  private let cachedTokens: Counter
+
+  init(backend: String, registry: MetricRegistry) {
+    self.registry = registry
+    self.backend = backend
+    ok = Self.calls(registry, backend, "ok")
+    latency = registry.histogram(
+      "paddock_backend_seconds", help: "Time that calls took, by backend.", ("backend", backend))
+    promptTokens = registry.counter(
+      "paddock_backend_prompt_tokens_total", help: "Tokens of prompts, as the backend reports them.",
+      ("backend", backend))
+    cachedTokens = registry.counter(
+      "paddock_backend_cached_tokens_total",
+      help: "Tokens of prompts that the backend took from its cache, as it reports them.", ("backend", backend))
+  }
+
+  private static func calls(_ registry: MetricRegistry, _ backend: String, _ outcome: String) -> Counter {
+    registry.counter(
+      "paddock_backend_calls_total", help: "Calls by backend and outcome.", ("backend", backend), ("outcome", outcome))
+  }
+
+  func record(_ outcome: String, took: Duration? = nil, _ usage: ModelAnswer.Usage? = nil) {
+    if let took { latency.record(took) }
+    // Failures are rare: a lookup may take its lock.
+    (outcome == "ok" ? ok : Self.calls(registry, backend, outcome)).add()
+    guard let usage else { return }
+    promptTokens.add(usage.promptTokens)
+    cachedTokens.add(usage.cachedTokens)
+  }
+}

@@ -1,0 +1,107 @@
+import EventLoops
+
+/// What had to be done to get an answer, besides asking for it.
+public struct CallEvents: OptionSet, Sendable, Hashable {
+  /// One bit for each event.
+  public let rawValue: UInt8
+
+  /// Events by their bits.
+  public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  /// A server was asked again.
+  public static let retry = CallEvents(rawValue: 1)
+  /// Another server was asked in place of one that failed.
+  public static let failover = CallEvents(rawValue: 2)
+  /// A server was passed over because it failed too often of late.
+  public static let breakerOpen = CallEvents(rawValue: 4)
+}
+
+/// The servers of one judge. A call goes to the one with the least to do; where it fails, to another.
+public final class BackendPool: Sendable {
+  /// The servers, one or more.
+  public let hosts: [BackendHost]
+  private let budget = RetryBudget()
+
+  /// A pool of servers that answer alike.
+  public init(_ hosts: [BackendHost]) {
+    precondition(!hosts.isEmpty)
+    self.hosts = hosts
+  }
+
+  /// Asks until a server gives an answer that `read` understands, or nobody is left to ask.
+  ///
+  /// Every server is asked once. Where all have failed in a way that may pass, one is asked once more, after a moment.
+  /// Second tries are paid for by a budget (a tenth of all calls), except where the first one was never begun.
+  public func ask<Value: Sendable>(
+    _ request: ModelRequest, deadline: ContinuousClock.Instant, trace: String? = nil,
+    read: (ModelAnswer) -> Value?
+  ) async -> (result: Result<Value, BackendFailure>, events: CallEvents) {
+    budget.deposit()
+    var events: CallEvents = []
+    var tried: Set<Int> = []
+    var last: BackendFailure?
+    while true {
+      if let last, events.contains(.retry), !tried.isEmpty { return (.failure(last), events) }
+      guard let index = next(except: tried, &events) else {
+        guard let failure = last else { return (.failure(.breakerOpen), events) }
+        guard failure.isWorthRetry, !events.contains(.retry), budget.withdraw() else {
+          return (.failure(failure), events)
+        }
+        events.insert(.retry)
+        tried = []
+        // Who was refused together must not come back together.
+        await Alarm.wait(until: .now + .milliseconds(Int.random(in: 5...50)))
+        continue
+      }
+      if let last, !events.contains(.retry) {
+        guard !last.reachedTheServer || budget.withdraw() else {
+          hosts[index].breaker.record(.nothing)
+          return (.failure(last), events)
+        }
+        events.insert(.failover)
+      }
+      tried.insert(index)
+      do throws(BackendFailure) {
+        let answer = try await hosts[index].ask(request, deadline: deadline, trace: trace)
+        guard let value = read(answer) else { throw .unparsable }
+        return (.success(value), events)
+      } catch {
+        last = error
+        if !error.isWorthFailover { return (.failure(error), events) }
+      }
+    }
+  }
+
+  /// The server with the least to do that was not tried and whose breaker admits a call.
+  private func next(except tried: Set<Int>, _ events: inout CallEvents) -> Int? {
+    if hosts.count == 1 {
+      if tried.isEmpty, hosts[0].breaker.admit() { return 0 }
+      if tried.isEmpty { events.insert(.breakerOpen) }
+      return nil
+    }
+    let order = hosts.indices.filter { !tried.contains($0) }.map { ($0, hosts[$0].load) }.sorted { $0.1 < $1.1 }
+    for (index, _) in order {
+      if hosts[index].breaker.admit() { return index }
+      events.insert(.breakerOpen)
+    }
+    return nil
+  }
+
+  /// Why no server can be used now; nil where one answers.
+  public func health(deadline: ContinuousClock.Instant) async -> String? {
+    let reasons = await each(deadline: deadline)
+    return reasons.contains { $0.reason == nil } ? nil : reasons.compactMap(\.reason).first
+  }
+
+  /// What is wrong with each server; nil for one that answers.
+  public func each(deadline: ContinuousClock.Instant) async -> [(backend: String, reason: String?)] {
+    await withTaskGroup(of: (Int, String?).self) { group in
+      for (index, host) in hosts.enumerated() {
+        group.addTask { (index, await host.health(deadline: deadline)) }
+      }
+      var reasons = [String?](repeating: nil, count: hosts.count)
+      for await (index, reason) in group { reasons[index] = reason }
+      return zip(hosts, reasons).map { ($0.backend.name, $1) }
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import Locking
+
+/// Whether a server may be called: after several failures in a row it is left alone for a while, then tried with a single
+/// call, and left alone for longer where that fails too.
+public final class CircuitBreaker: Sendable {
+  /// When it opens, and for how long.
+  public struct Settings: Sendable, Equatable {
+    /// How many failures in a row open it.
+    public var failures: Int
+    /// How long it stays open at first; twice as long after every probe that fails, up to eight times.
+    public var pause: Duration
+
+    /// Settings.
+    public init(failures: Int = 5, pause: Duration = .seconds(1)) {
+      self.failures = failures
+      self.pause = pause
+    }
+  }
+
+  /// What became of a call.
+  enum Outcome {
+    /// The server did its work.
+    case success
+    /// It did not.
+    case failure
+    /// Nothing was learnt of the server: the client left, the request itself was refused.
+    case nothing
+  }
+
+  private enum Phase: Equatable {
+    case closed
+    case open(until: ContinuousClock.Instant)
+    /// One call is under way that shows whether the server is back.
+    case probing
+  }
+
+  private struct State {
+    var phase = Phase.closed
+    var failures = 0
+    var factor = 1
+  }
+
+  private let settings: Settings
+  private let state = Locked(State())
+
+  init(_ settings: Settings) { self.settings = settings }
+
+  /// Whether calls are kept away now.
+  var isOpen: Bool { state.withLock { $0.phase != .closed } }
+
+  /// Whether a call may be made. Who makes one records its outcome once, whatever it is.
+  func admit(now: ContinuousClock.Instant = .now) -> Bool {
+    state.withLock { state in
+      switch state.phase {
+      case .closed: return true
+      case .probing: return false
+      case .open(let end):
+        guard now >= end else { return false }
+        state.phase = .probing
+        return true
+      }
+    }
+  }
+
+  /// Takes note of what became of a call.
+  func record(_ outcome: Outcome, now: ContinuousClock.Instant = .now) {
+    state.withLock { state in
+      switch (outcome, state.phase) {
+      case (.success, _): state = State()
+      case (.failure, .closed):
+        state.failures += 1
+        if state.failures >= settings.failures { state.phase = .open(until: now + pause(state.factor)) }
+      case (.failure, .probing):
+        state.factor = min(8, state.factor * 2)
+        state.phase = .open(until: now + pause(state.factor))
+      case (.nothing, .probing): state.phase = .open(until: now)
+      case (.failure, .open), (.nothing, _): break
+      }
+    }
+  }
+
+  /// Spread by a fifth, so that many processes do not come back in one moment.
+  private func pause(_ factor: Int) -> Duration { settings.pause * factor * Double.random(in: 0.8...1.2) }
+}

@@ -1,0 +1,58 @@
+import Testing
+
+@testable import ModelBackends
+
+@Suite struct CircuitBreakerTests {
+  private let start = ContinuousClock.now
+
+  private func breaker() -> CircuitBreaker { CircuitBreaker(.init(failures: 3, pause: .seconds(10))) }
+
+  @Test("It opens after so many failures in a row, and a success in between starts the count anew")
+  func opens() {
+    let breaker = breaker()
+    for outcome: CircuitBreaker.Outcome in [.failure, .failure, .success, .failure, .nothing, .failure] {
+      #expect(breaker.admit(now: start))
+      breaker.record(outcome, now: start)
+    }
+    #expect(breaker.admit(now: start) && !breaker.isOpen)
+    breaker.record(.failure, now: start)
+    #expect(breaker.isOpen && !breaker.admit(now: start + .seconds(7)))
+  }
+
+  @Test("After the pause one call goes through at a time, and only its success lets the others in")
+  func probes() {
+    let breaker = breaker()
+    for _ in 0..<3 { breaker.record(.failure, now: start) }
+    let later = start + .seconds(13)
+    #expect(breaker.admit(now: later) && !breaker.admit(now: later))
+    // A probe that learnt nothing leaves its place to the next.
+    breaker.record(.nothing, now: later)
+    #expect(breaker.admit(now: later) && !breaker.admit(now: later))
+    breaker.record(.success, now: later)
+    #expect(breaker.admit(now: later) && breaker.admit(now: later) && !breaker.isOpen)
+  }
+
+  @Test("Every failed probe doubles the pause, up to eight times; late failures change nothing")
+  func backsOff() {
+    let breaker = breaker()
+    for _ in 0..<3 { breaker.record(.failure, now: start) }
+    var now = start
+    for factor in [1, 2, 4, 8, 8] {
+      #expect(!breaker.admit(now: now + .seconds(10 * factor) * 0.79))
+      breaker.record(.failure, now: now)
+      now += .seconds(10 * factor) * 1.21
+      #expect(breaker.admit(now: now))
+      breaker.record(.failure, now: now)
+    }
+  }
+
+  @Test("Second tries add a tenth over time, and ten can be saved up")
+  func budget() {
+    let budget = RetryBudget()
+    #expect((0..<20).count { _ in budget.withdraw() } == 10)
+    for _ in 0..<100 { budget.deposit() }
+    #expect((0..<20).count { _ in budget.withdraw() } == 10)
+    for _ in 0..<55 { budget.deposit() }
+    #expect((0..<20).count { _ in budget.withdraw() } == 5)
+  }
+}
