@@ -61,7 +61,7 @@ let package = Package(
     room("Conversations", ["StrictJSON"]),
     room("HTTPWire", []),
     room("Documents", [.product(name: "Yams", package: "Yams")]),
-    room("Policies", ["Documents", "Conversations", "CCrypto", "CBuiltins"]),
+    room("Policies", ["Documents", "Conversations", "StrictJSON", "CCrypto", "CBuiltins"]),
     room("Classifier", ["CCrypto", "CScoring", "CWeights", "StrictJSON"]),
     room("Screening", ["Conversations", "Policies"]),
 

@@ -14,17 +14,45 @@ public struct ModelJudge: Judge {
     case onePerCategory = "one_per_category"
   }
 
+  /// What a server is given.
+  public enum Asking: Sendable {
+    /// A rendered prompt.
+    case prompt
+    /// A rendered prompt as one user message, in the server's template.
+    case message
+    /// The turns; the server's template asks about categories of the model's own.
+    case turns
+    /// The conversation; the server judges by itself.
+    case conversation
+
+    /// How a server of this kind is asked in the words of this profile; nil where it cannot be.
+    public init?(_ profile: ModelProfile, _ dialect: Dialect) {
+      switch (dialect.intake, profile.grammar, profile.delivery) {
+      case (.conversations, .flags, _): self = .conversation
+      case (.conversations, _, _), (_, .flags, _): return nil
+      case (.prompts, _, .prompt), (.promptsAndMessages, _, .prompt): self = .prompt
+      case (.messages, _, .message), (.promptsAndMessages, _, .message): self = .message
+      // A question about one category needs its words in the prompt.
+      case (.messages, let grammar, .prompt) where grammar != .word: self = .turns
+      case (.messages, _, .prompt), (.prompts, _, .message): return nil
+      }
+    }
+  }
+
   /// What a judge may be told besides its model.
   public struct Options: Sendable {
     /// How the categories are asked about.
     public var mode: Mode
     /// What the servers really read at most, where that is less than the model could.
     public var contextTokens: Int?
+    /// Whether a model's word for what lies between safe and unsafe counts as safe.
+    public var isLoose: Bool
 
     /// Options.
-    public init(mode: Mode = .allInOne, contextTokens: Int? = nil) {
+    public init(mode: Mode = .allInOne, contextTokens: Int? = nil, isLoose: Bool = false) {
       self.mode = mode
       self.contextTokens = contextTokens
+      self.isLoose = isLoose
     }
   }
 
@@ -33,6 +61,8 @@ public struct ModelJudge: Judge {
   private let profile: ModelProfile
   private let pool: BackendPool
   private let options: Options
+  private let asking: Asking
+  private let mode: Mode
   private let builtin: [String: Taxonomy]
   private let store: (any VerdictStore)?
   private let flights = SingleFlight<VerdictKey, Answered>()
@@ -48,9 +78,13 @@ public struct ModelJudge: Judge {
     name: String, profile: ModelProfile, pool: BackendPool, options: Options = .init(), policies: PolicySet,
     store: (any VerdictStore)? = nil
   ) {
+    let profile = options.isLoose ? profile.loose : profile
     self.profile = profile
     self.pool = pool
     self.options = options
+    // What does not fit is refused when the configuration is read; a prompt is what most servers take.
+    asking = Asking(profile, pool.hosts[0].backend.dialect) ?? .prompt
+    mode = profile.asksOnePerCategory ? .onePerCategory : options.mode
     self.store = store
     builtin = policies.builtinTaxonomies
     let model = pool.hosts[0].backend.model
@@ -63,12 +97,13 @@ public struct ModelJudge: Judge {
     block(for: policy, direction).unreached
   }
 
-  private var dialect: Dialect { pool.hosts[0].backend.dialect }
+  /// Whether the categories are the server's affair: it applies its own template, or judges by itself.
+  private var isNative: Bool { asking == .turns || asking == .conversation }
 
-  /// A server that applies its own template asks about the model's own categories, whatever the policy says.
+  /// Where the categories are the server's affair, they are the model's own, whatever the policy says.
   private func block(for policy: Policy, _ direction: Direction) -> ModelProfile.CategoryBlock {
-    dialect.rendersPrompt
-      ? profile.nativeBlock(for: policy.taxonomy)
+    isNative
+      ? profile.nativeBlock(for: policy.taxonomy, direction)
       : profile.block(for: policy, direction: direction, builtin: builtin)
   }
 
@@ -80,7 +115,7 @@ public struct ModelJudge: Judge {
   /// Asks about each run of messages in scope.
   public func judge(_ request: JudgeRequest) async -> JudgeReport {
     let block = block(for: request.policy, request.direction)
-    let blocks = options.mode == .allInOne || block.entries.isEmpty ? [block] : block.separated
+    let blocks = mode == .allInOne || isNative || block.entries.isEmpty ? [block] : block.separated
     let room = roomForText(block)
     var report = JudgeReport()
     var calls: [Call] = []
@@ -119,16 +154,23 @@ public struct ModelJudge: Judge {
 
   /// What of the model's window the text may take.
   private func roomForText(_ block: ModelProfile.CategoryBlock) -> Int {
-    let frame = profile.render([RenderedTurn(side: .input, text: "", messages: [])], block: block) ?? ""
+    let frame = profile.render([RenderedTurn(side: .output, text: "", messages: [])], block: block) ?? ""
     let window = min(profile.contextTokens, options.contextTokens ?? .max)
     return window - TokenEstimate.tokens(frame) - Self.spareTokens
   }
 
   private func modelRequest(_ turns: [RenderedTurn], _ block: ModelProfile.CategoryBlock) -> ModelRequest? {
-    guard !dialect.rendersPrompt else {
-      return .turns(turns.map { .init(role: $0.side == .output ? "assistant" : "user", content: $0.text) })
+    let constraint = profile.constraint(for: block)
+    let said = turns.map { ModelRequest.Turn(role: $0.side == .output ? "assistant" : "user", content: $0.text) }
+    let content: ModelRequest.Content
+    switch asking {
+    case .conversation: content = .conversation(said)
+    case .turns: content = .turns(said)
+    case .prompt, .message:
+      guard let prompt = profile.render(turns, block: block) else { return nil }
+      content = asking == .prompt ? .prompt(prompt) : .turns([.init(role: "user", content: prompt)])
     }
-    return profile.render(turns, block: block).map { .prompt($0) }
+    return ModelRequest(content, constraint: constraint, maximumTokens: profile.answerTokens)
   }
 
   /// One question about one block.
@@ -187,13 +229,13 @@ public struct ModelJudge: Judge {
   /// Everything that reached the model, and everything that decides what its answer means.
   private func key(of call: Call, _ request: JudgeRequest) -> VerdictKey {
     let text: String
-    switch call.model {
+    switch call.model.content {
     case .prompt(let prompt): text = "prompt\n" + prompt
-    case .turns(let turns):
+    case .turns(let turns), .conversation(let turns):
       text = turns.reduce(into: "turns") { $0 += "\n\($1.role) \($1.content.utf8.count)\n\($1.content)" }
     }
     return VerdictKey(
-      text, description.name, description.digest, options.mode.rawValue, request.policy.digest,
+      text, description.name, description.digest, mode.rawValue, request.policy.digest,
       request.direction.rawValue,
       call.parts.map(\.description).joined(separator: " "), request.tenant)
   }
@@ -210,7 +252,8 @@ public struct ModelJudge: Judge {
 
   /// Nil where the answer is no verdict.
   private func reading(of answer: ModelAnswer, _ block: ModelProfile.CategoryBlock) -> Reading? {
-    guard let verdict = profile.verdict(of: answer.text, knowing: block.codes) else { return nil }
+    if let flags = answer.flags { return reading(of: flags, block) }
+    guard let verdict = profile.verdict(of: answer.text, in: block) else { return nil }
     var reading = Reading()
     if let score = VerdictScore(answer, profile.scoreTokens) {
       reading.score = profile.scaled(score.unsafe)
@@ -225,7 +268,29 @@ public struct ModelJudge: Judge {
         if categories.isEmpty { reading.unmapped.append(code) } else { reading.named += categories }
       }
     }
-    if options.mode == .onePerCategory, block.entries.count == 1 { reading.attribute(to: block.entries[0].categories) }
+    if mode == .onePerCategory, !isNative, block.entries.count == 1 { reading.attribute(to: block.entries[0]) }
+    return reading
+  }
+
+  /// What a server flags by its own cut stands at 0.5 or above on the scale of policies, and what it does not, below.
+  private func reading(of flags: ModelAnswer.Flags, _ block: ModelProfile.CategoryBlock) -> Reading {
+    var reading = Reading(answer: flags.isFlagged ? .unsafe : .safe)
+    func scaled(_ score: Double, _ isFlagged: Bool) -> Double {
+      isFlagged ? max(0.5, min(1, score)) : min(0.499, max(0, score))
+    }
+    var worst = flags.score.map { scaled($0, flags.isFlagged) }
+    for category in flags.categories {
+      let code = profile.code(flagged: category.name, in: block)
+      let categories = block.categories(for: code)
+      if let score = category.score.map({ scaled($0, category.isFlagged) }) {
+        for position in categories { reading.categoryScores.raise(position, to: score) }
+        if flags.score == nil { worst = max(worst ?? 0, score) }
+      }
+      guard category.isFlagged else { continue }
+      if categories.isEmpty { reading.unmapped.append(code) } else { reading.named += categories }
+    }
+    // Flagged as a whole counts, whatever the categories say.
+    reading.score = worst.map { scaled($0, flags.isFlagged) }
     return reading
   }
 }
@@ -254,10 +319,10 @@ extension FailureReason {
 
 extension Reading {
   /// An answer to a question about one category is about that category, whatever code it names.
-  fileprivate mutating func attribute(to categories: [Int]) {
-    if let score { for category in categories { categoryScores[category] = score } }
-    guard answer == .unsafe else { return }
-    named = categories
-    unmapped = []
+  fileprivate mutating func attribute(to entry: ModelProfile.CategoryBlock.Entry) {
+    if let score { for category in entry.categories { categoryScores[category] = score } }
+    // A score that is high enough counts without the word, so what cannot be mapped must be told in any case.
+    unmapped = entry.categories.isEmpty ? [entry.code] : []
+    named = answer == .unsafe ? entry.categories : []
   }
 }

@@ -22,7 +22,8 @@ struct Question: Sendable {
       if all[index].role.side.opposes(side) { break }
       if all[index].role.side == side, !run.contains(index) { omitted.insert(index) }
     }
-    let turns = profile.turns(of: Conversation(Array(all[...last])), omitting: omitted).turns
+    var turns = profile.turns(of: Conversation(Array(all[...last])), omitting: omitted).turns
+    if profile.reach == .exchange { turns = turns.suffix(side == .output ? 2 : 1) }
     guard let judged = turns.last, judged.side == side, Set(judged.messages) == Set(run) else { return nil }
     self.turns = turns
     self.parts = parts

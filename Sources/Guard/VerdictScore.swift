@@ -15,15 +15,15 @@ struct VerdictScore: Equatable {
 
   /// The score of an answer; nil without log probabilities at the verdict.
   init?(_ answer: ModelAnswer, _ words: ModelProfile.ScoreTokens) {
-    guard let token = answer.tokens.first(where: { !Self.bare($0.text).isEmpty }) else { return nil }
+    guard let token = Self.verdictToken(answer.tokens, after: words.after) else { return nil }
     var (safe, unsafe) = (0.0, 0.0)
     var candidates = token.top
     if !candidates.contains(where: { $0.text == token.text }) { candidates.append((token.text, token.logprob)) }
     for candidate in candidates {
-      let text = Self.bare(candidate.text)
+      let text = Self.letters(candidate.text)
       guard text.count >= 2 else { continue }
-      if words.unsafe.hasPrefix(text) { unsafe += exp(candidate.logprob) }
-      if words.safe.hasPrefix(text) { safe += exp(candidate.logprob) }
+      if words.unsafe.contains(where: { $0.hasPrefix(text) }) { unsafe += exp(candidate.logprob) }
+      if words.safe.contains(where: { $0.hasPrefix(text) }) { safe += exp(candidate.logprob) }
     }
     let mass = safe + unsafe
     guard mass.isFinite, mass > 1e-9 else { return nil }
@@ -31,8 +31,20 @@ struct VerdictScore: Equatable {
     self.mass = min(1, mass)
   }
 
-  /// A token without white space and without what tokenizers write for it.
-  private static func bare(_ token: String) -> String {
-    String(token.unicodeScalars.filter { !$0.properties.isWhitespace && !"▁ĠĊ".unicodeScalars.contains($0) })
+  /// The token that begins the verdict: the first one with a letter in it, behind what stands before the verdict.
+  private static func verdictToken(_ tokens: [ModelAnswer.Token], after anchor: String) -> ModelAnswer.Token? {
+    var text = ""
+    for token in tokens {
+      if text.hasSuffix(anchor) || (!anchor.isEmpty && text.contains(anchor)), !letters(token.text).isEmpty {
+        return token
+      }
+      if !anchor.isEmpty { text += token.text.filter { !$0.isWhitespace && !"▁ĠĊ".contains($0) } }
+    }
+    return nil
+  }
+
+  /// A token without white space, quotes and what tokenizers write for them.
+  private static func letters(_ token: String) -> String {
+    String(token.unicodeScalars.filter { $0.properties.isAlphabetic && !"▁ĠĊ".unicodeScalars.contains($0) })
   }
 }

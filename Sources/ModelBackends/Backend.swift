@@ -26,6 +26,10 @@ public struct Backend: Sendable {
   public var queue: Int
   /// When it is left alone for a while.
   public var breaker: CircuitBreaker.Settings
+  /// How the server is told what an answer can be.
+  public var constraint: ConstraintStyle
+  /// What is sent to a server of no known kind, and how its answer reads.
+  public var mapping: AnswerMapping?
   /// Merged into the body of every call; a null takes a member away.
   public var extra: JSONObject
 
@@ -34,7 +38,7 @@ public struct Backend: Sendable {
     name: String, dialect: Dialect, url: String, model: String, key: String? = nil, timeout: Duration = .seconds(5),
     connectTimeout: Duration = .seconds(1), firstByteTimeout: Duration? = nil, authorities: String? = nil,
     concurrency: Int = 64, queue: Int = 256, breaker: CircuitBreaker.Settings = .init(),
-    extra: JSONObject = JSONObject()
+    constraint: ConstraintStyle = .native, mapping: AnswerMapping? = nil, extra: JSONObject = JSONObject()
   ) {
     self.name = name
     self.dialect = dialect
@@ -48,8 +52,26 @@ public struct Backend: Sendable {
     self.concurrency = concurrency
     self.queue = queue
     self.breaker = breaker
+    self.constraint = constraint
+    self.mapping = mapping
     self.extra = extra
   }
+}
+
+/// How a server is told what an answer can be. Servers that speak OpenAI's API differ here.
+public enum ConstraintStyle: String, Sendable, CaseIterable {
+  /// As the dialect has it by itself: schemas everywhere, grammars where the API defines them.
+  case native
+  /// Not at all.
+  case off
+  /// `grammar`, in GBNF: llama.cpp's server.
+  case grammar
+  /// `structured_outputs`: vLLM.
+  case structuredOutputs = "structured_outputs"
+  /// `guided_regex` and `guided_json`: vLLM before 0.12.
+  case guided
+  /// `regex` and `json_schema`: SGLang.
+  case regex
 }
 
 /// Why a model server gave no answer.
@@ -72,6 +94,8 @@ public enum BackendFailure: Error, Sendable, Equatable {
   case status(Int)
   /// The answer stopped before its end.
   case truncated
+  /// The server has cut the prompt to its window.
+  case promptCut
   /// The answer is larger than any verdict.
   case tooLarge
   /// The answer is not JSON of the dialect's shape.
@@ -93,6 +117,7 @@ public enum BackendFailure: Error, Sendable, Equatable {
     case .tls: "backend_tls"
     case .status(let status): "backend_status_\(status)"
     case .truncated: "backend_truncated"
+    case .promptCut: "backend_cut_the_prompt"
     case .tooLarge: "backend_too_large"
     case .garbage: "backend_garbage"
     case .cancelled: "cancelled"

@@ -18,9 +18,9 @@ public struct BackendClient: Sendable {
   ) async throws(BackendFailure) -> ModelAnswer {
     let left = ContinuousClock.now.duration(to: deadline)
     guard left > .zero else { throw .deadline }
-    let dialect = backend.dialect
-    var call = call(to: backend.url + dialect.path, within: left)
-    call.body = dialect.body(request, backend: backend)
+    let format = backend.dialect.format
+    var call = call(to: backend.url + format.path(request), within: left)
+    call.body = format.encoded(request, backend: backend)
     call.trace = trace
     let reply: HTTPReply
     do {
@@ -30,15 +30,15 @@ public struct BackendClient: Sendable {
       throw error == .timeout && left <= backend.timeout ? .deadline : error
     }
     guard reply.status == 200 else { throw .status(reply.status) }
-    return try dialect.answer(reply.body)
+    return try format.answer(reply.body, to: request, backend: backend)
   }
 
-  /// Why the server cannot be used now; nil where it answers. `GET …/models` costs no inference.
+  /// Why the server cannot be used now; nil where it answers. What is asked costs no inference.
   func probe(deadline: ContinuousClock.Instant) async -> BackendFailure? {
     let left = ContinuousClock.now.duration(to: deadline)
     guard left > .zero else { return .timeout }
     do {
-      let reply = try await perform(call(to: backend.url + "/models", within: left))
+      let reply = try await perform(call(to: backend.url + (backend.dialect.format.probePath ?? ""), within: left))
       // Not every server lists its models, but one that wants another key or has failed is of no use.
       let isBroken = reply.status >= 500 || reply.status == 401 || reply.status == 403
       return isBroken ? .status(reply.status) : nil

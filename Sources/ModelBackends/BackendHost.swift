@@ -71,7 +71,7 @@ extension BackendFailure {
     case .connect, .timeout, .tls, .truncated, .tooLarge, .garbage, .transfer: true
     // A request may be wrong by itself, and 429 only says when to come back.
     case .status(let status): ![400, 408, 413, 422, 429].contains(status)
-    case .deadline, .overloaded, .breakerOpen, .unparsable, .cancelled: false
+    case .deadline, .overloaded, .breakerOpen, .unparsable, .promptCut, .cancelled: false
     }
   }
 

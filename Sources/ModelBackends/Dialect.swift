@@ -2,102 +2,112 @@ import StrictJSON
 
 /// How a model server is spoken to.
 public enum Dialect: String, Sendable, CaseIterable {
-  /// `POST …/completions` with the rendered prompt.
+  /// `POST …/completions` with the rendered prompt: vLLM, SGLang, llama.cpp, LM Studio, TGI.
   case openaiCompletions = "openai-completions"
   /// `POST …/chat/completions`; the server applies the model's own template.
   case openaiChat = "openai-chat"
+  /// llama.cpp's own `POST /completion`: probabilities, grammar, prompt cache.
+  case llamacpp
+  /// Ollama's own `POST /api/generate`, raw, and `POST /api/chat` for messages.
+  case ollama
+  /// Text Generation Inference's own `POST /generate`.
+  case tgi
+  /// OpenAI's `POST …/moderations`: the server judges by itself.
+  case moderations
+  /// Any HTTP service that judges by itself; the configuration says how its answer reads.
+  case http
 
-  /// Whether the server renders the prompt, so that a policy's own categories cannot reach the model.
-  public var rendersPrompt: Bool { self == .openaiChat }
+  /// What kinds of content the server understands.
+  public enum Intake: Sendable {
+    case prompts, messages, promptsAndMessages, conversations
+  }
 
-  var path: String {
+  /// What kinds of content the server understands.
+  public var intake: Intake {
     switch self {
-    case .openaiCompletions: "/completions"
-    case .openaiChat: "/chat/completions"
+    case .openaiCompletions, .llamacpp, .tgi: .prompts
+    case .openaiChat: .messages
+    case .ollama: .promptsAndMessages
+    case .moderations, .http: .conversations
     }
   }
 
-  /// `unsafe`, a line break and fourteen codes take about sixty tokens.
-  static let maximumTokens = 64
-  /// OpenAI's limit for completions; `safe` and `unsafe` are the likeliest tokens at the verdict.
-  static let topTokens = 5
-
-  // MARK: The call
-
-  /// The body of a call.
-  func body(_ request: ModelRequest, backend: Backend) -> [UInt8] {
-    var object = JSONObject()
-    object["model"] = .string(backend.model)
-    switch request {
-    case .prompt(let prompt):
-      object["prompt"] = .string(prompt)
-      object["logprobs"] = .number(JSONNumber(Self.topTokens))
-    case .turns(let turns):
-      object["messages"] = .array(
-        turns.map { turn in
-          .object(
-            JSONObject([
-              .init(key: "role", value: .string(turn.role)), .init(key: "content", value: .string(turn.content)),
-            ]))
-        })
-      object["logprobs"] = .bool(true)
-      object["top_logprobs"] = .number(JSONNumber(Self.topTokens))
+  /// The wire format.
+  var format: any DialectFormat {
+    switch self {
+    case .openaiCompletions, .openaiChat: OpenAIFormat()
+    case .llamacpp: LlamaCppFormat()
+    case .ollama: OllamaFormat()
+    case .tgi: TGIFormat()
+    case .moderations: ModerationsFormat()
+    case .http: MappedFormat()
     }
-    object["max_tokens"] = .number(JSONNumber(Self.maximumTokens))
-    object["temperature"] = .number(JSONNumber(0))
-    object["stream"] = .bool(false)
+  }
+
+  /// OpenAI's limit for completions; the words of a verdict are the likeliest tokens at their place.
+  static let topTokens = 5
+}
+
+/// The wire format of one kind of server.
+protocol DialectFormat: Sendable {
+  /// What the base URL is followed by.
+  func path(_ request: ModelRequest) -> String
+  /// What is asked to learn whether the server is there; nil where only a judgement would tell.
+  var probePath: String? { get }
+  /// The body of a call, without what the configuration adds.
+  func body(_ request: ModelRequest, backend: Backend) -> JSONObject
+  /// Reads an answer; unknown members are ignored, so that a server may add to it.
+  func answer(_ json: JSON, to request: ModelRequest, backend: Backend) throws(BackendFailure) -> ModelAnswer
+}
+
+extension DialectFormat {
+  /// The bytes of a call.
+  func encoded(_ request: ModelRequest, backend: Backend) -> [UInt8] {
+    var object = body(request, backend: backend)
     for member in backend.extra { object[member.key] = member.value == .null ? nil : member.value }
     return JSON.object(object).encoded
   }
 
-  // MARK: The answer
-
-  /// Reads an answer; unknown members are ignored, so that a server may add to it.
-  func answer(_ bytes: [UInt8]) throws(BackendFailure) -> ModelAnswer {
+  /// Reads the bytes of an answer.
+  func answer(_ bytes: [UInt8], to request: ModelRequest, backend: Backend) throws(BackendFailure) -> ModelAnswer {
     let json: JSON
     do { json = try JSON.parse(bytes) } catch { throw error.kind == .unexpectedEnd ? .truncated : .garbage }
-    guard let choice = json["choices"]?[0] else { throw .garbage }
-    let text = self == .openaiChat ? choice["message"]?["content"]?.string : choice["text"]?.string
-    guard let text else { throw .garbage }
-    return ModelAnswer(text: text, tokens: Self.tokens(choice["logprobs"] ?? .null), usage: Self.usage(json))
+    return try answer(json, to: request, backend: backend)
   }
 
-  /// OpenAI's `usage`, which vLLM, SGLang and llama.cpp report too.
-  private static func usage(_ json: JSON) -> ModelAnswer.Usage? {
-    guard let usage = json["usage"], let prompt = usage["prompt_tokens"]?.double else { return nil }
-    let cached = usage["prompt_tokens_details"]?["cached_tokens"]?.double ?? 0
-    return ModelAnswer.Usage(promptTokens: Int(clamping: prompt), cachedTokens: Int(clamping: cached))
-  }
-
-  /// Two shapes are in use: parallel arrays (OpenAI's completions), and a list of tokens (its chat, llama.cpp).
-  private static func tokens(_ json: JSON) -> [ModelAnswer.Token] {
-    if let content = json["content"]?.array { return content.compactMap(token) }
-    guard let texts = json["tokens"]?.array, let logprobs = json["token_logprobs"]?.array else { return [] }
-    var tokens: [ModelAnswer.Token] = []
-    for (index, (text, logprob)) in zip(texts, logprobs).enumerated() {
-      guard let text = text.string, let logprob = logprob.double else { return [] }
-      let top = json["top_logprobs"]?[index]?.object?.members ?? []
-      tokens.append(
-        ModelAnswer.Token(
-          text: text, logprob: logprob,
-          top: top.compactMap { member in member.value.double.map { (member.key, $0) } }))
-    }
-    return tokens
-  }
-
-  private static func token(_ json: JSON) -> ModelAnswer.Token? {
-    guard let text = json["token"]?.string, let logprob = json["logprob"]?.double else { return nil }
-    let top = json["top_logprobs"]?.array ?? []
+  /// A token with its log probability and those of others, under the names that most servers use.
+  func token(_ json: JSON, text: String = "token", top: JSON? = nil) -> ModelAnswer.Token? {
+    guard let word = json[text]?.string, let logprob = json["logprob"]?.double else { return nil }
+    let others = (top ?? json["top_logprobs"])?.array ?? []
     return ModelAnswer.Token(
-      text: text, logprob: logprob,
-      top: top.compactMap { entry in
-        guard let text = entry["token"]?.string, let logprob = entry["logprob"]?.double else { return nil }
-        return (text, logprob)
+      text: word, logprob: logprob,
+      top: others.compactMap { other in
+        guard let word = other[text]?.string, let logprob = other["logprob"]?.double else { return nil }
+        return (word, logprob)
+      })
+  }
+}
+
+extension [ModelRequest.Turn] {
+  /// As a list of messages.
+  var json: JSON {
+    .array(
+      map { turn in
+        .object(
+          JSONObject([
+            .init(key: "role", value: .string(turn.role)), .init(key: "content", value: .string(turn.content)),
+          ]))
       })
   }
 }
 
 extension Int {
   /// A count that a server reports; what is no count reads as 0.
-  fileprivate init(clamping number: Double) { self = number >= 0 && number < 1e15 ? Int(number) : 0 }
+  init(clamping number: Double?) {
+    guard let number, number >= 0, number < 1e15 else {
+      self = 0
+      return
+    }
+    self = Int(number)
+  }
 }

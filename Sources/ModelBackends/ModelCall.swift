@@ -1,9 +1,16 @@
+import Policies
+
 /// What a model is asked.
-public enum ModelRequest: Sendable, Equatable {
-  /// A rendered prompt, to be continued.
-  case prompt(String)
-  /// Turns for a server that applies the model's own template; the last one is judged.
-  case turns([Turn])
+public struct ModelRequest: Sendable, Equatable {
+  /// What a server is given.
+  public enum Content: Sendable, Equatable {
+    /// A rendered prompt, to be continued.
+    case prompt(String)
+    /// Turns for a server that applies a template of its own.
+    case turns([Turn])
+    /// The conversation as it is, for a server that judges by itself; the last turn is judged.
+    case conversation([Turn])
+  }
 
   /// One turn.
   public struct Turn: Sendable, Equatable {
@@ -17,6 +24,20 @@ public enum ModelRequest: Sendable, Equatable {
       self.role = role
       self.content = content
     }
+  }
+
+  /// What the server is given.
+  public var content: Content
+  /// What the answer can be, for servers that can be told.
+  public var constraint: AnswerConstraint?
+  /// How many tokens the answer has at most.
+  public var maximumTokens: Int
+
+  /// A request.
+  public init(_ content: Content, constraint: AnswerConstraint? = nil, maximumTokens: Int = 64) {
+    self.content = content
+    self.constraint = constraint
+    self.maximumTokens = maximumTokens
   }
 }
 
@@ -50,8 +71,44 @@ public struct ModelAnswer: Sendable, Equatable {
     }
   }
 
+  /// What a server says that judges by itself; then there is no text.
+  public var flags: Flags?
   /// What the prompt cost, where the server says so.
   public var usage: Usage?
+
+  /// A judgement by categories of the server's own.
+  public struct Flags: Sendable, Equatable {
+    /// Whether anything is flagged.
+    public var isFlagged: Bool
+    /// P(unsafe) for the whole, where the server gives one.
+    public var score: Double?
+    /// The categories by name: whether each is flagged, and its score.
+    public var categories: [Category]
+
+    /// One category.
+    public struct Category: Sendable, Equatable {
+      /// The server's name for it.
+      public var name: String
+      /// Whether it is flagged.
+      public var isFlagged: Bool
+      /// Its score in [0, 1]; nil where the server gives none.
+      public var score: Double?
+
+      /// A category.
+      public init(name: String, isFlagged: Bool, score: Double?) {
+        self.name = name
+        self.isFlagged = isFlagged
+        self.score = score
+      }
+    }
+
+    /// A judgement.
+    public init(isFlagged: Bool, score: Double? = nil, categories: [Category] = []) {
+      self.isFlagged = isFlagged
+      self.score = score
+      self.categories = categories
+    }
+  }
 
   /// What a prompt cost.
   public struct Usage: Sendable, Equatable {
@@ -72,5 +129,11 @@ public struct ModelAnswer: Sendable, Equatable {
     self.text = text
     self.tokens = tokens
     self.usage = usage
+  }
+
+  /// The judgement of a server that judges by itself.
+  public init(_ flags: Flags) {
+    self.init(text: "")
+    self.flags = flags
   }
 }

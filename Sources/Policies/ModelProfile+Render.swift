@@ -50,7 +50,7 @@ extension ModelProfile {
   public func render(_ turns: [RenderedTurn], block: CategoryBlock) -> String? {
     guard let last = turns.last else { return nil }
     let rendered = turns.map { turn.render([.role: role(of: $0.side), .text: $0.text]) }
-    return template.render([
+    return template[last.side].render([
       .role: role(of: last.side), .categories: block.text, .conversation: rendered.joined(separator: "\n\n"),
     ])
   }

@@ -2,7 +2,7 @@
 struct PromptTemplate: Sendable {
   /// A place that is filled when a prompt is rendered, written `{{name}}`.
   enum Slot: String, Sendable, CaseIterable {
-    case role, categories, conversation, code, name, text
+    case role, categories, conversation, code, name, description, text
   }
 
   /// Why a text is no template.
@@ -17,8 +17,14 @@ struct PromptTemplate: Sendable {
   }
 
   private var pieces: [Piece] = []
+  /// As it was written.
+  private(set) var text = ""
+
+  /// Nothing.
+  init() {}
 
   init(_ text: String) throws(Failure) {
+    self.text = text
     var rest = text[...]
     while let open = rest.firstRange(of: "{{") {
       pieces.append(.literal(String(rest[..<open.lowerBound])))

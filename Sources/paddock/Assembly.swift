@@ -69,10 +69,38 @@ struct Assembly {
       guard let judge = policy.judge, !names.contains(judge) else { continue }
       note("the policy \"\(policy.name)\" asks for the judge \"\(judge)\", which is not configured")
     }
-    for case .model(let profile, _, _) in configuration.judges.map(\.kind)
-    where policies.profiles[profile.name] == nil {
-      let near = Suggestion.text(for: profile.name, among: policies.profiles.keys)
-      profile.value.fail("no profile \"\(profile.name)\" is loaded\(near)")
+    for case .model(let reference, let backends, let options) in configuration.judges.map(\.kind) {
+      if let profile = policies.profiles[reference.name] {
+        check(profile, reference, backends, options, configuration)
+      } else {
+        let near = Suggestion.text(for: reference.name, among: policies.profiles.keys)
+        reference.value.fail("no profile \"\(reference.name)\" is loaded\(near)")
+      }
+    }
+  }
+
+  /// Not every kind of server can be asked in the way that a model needs.
+  private static func check(
+    _ profile: ModelProfile, _ reference: Configuration.DocumentReference, _ backends: Configuration.BackendReferences,
+    _ options: ModelJudge.Options, _ configuration: Configuration
+  ) {
+    var ways: Set<ModelJudge.Asking> = []
+    for backend in backends.names.compactMap({ configuration.backends[$0] }) {
+      if let way = ModelJudge.Asking(profile, backend.dialect) {
+        ways.insert(way)
+        continue
+      }
+      let fitting = Dialect.allCases.filter { ModelJudge.Asking(profile, $0) != nil }.map(\.rawValue)
+      backends.value.fail(
+        "the profile \"\(profile.name)\" cannot be used with \"\(backend.name)\", which speaks "
+          + "\(backend.dialect.rawValue): it needs \(fitting.joined(separator: ", "))")
+    }
+    if ways.count > 1 {
+      backends.value.fail(
+        "the backends of one judge must all apply a template of their own (openai-chat) or none of them")
+    }
+    if options.isLoose, profile.scoreTokens.controversial == nil {
+      reference.value.fail("the profile \"\(profile.name)\" has no word between safe and unsafe to take for safe")
     }
   }
 
@@ -105,7 +133,8 @@ struct Assembly {
       case .model(let reference, let backends, let options):
         guard let profile = policies.profiles[reference.name] else { return nil }
         return ModelJudge(
-          name: judge.name, profile: profile, pool: BackendPool(backends.compactMap { hosts[$0] }), options: options,
+          name: judge.name, profile: profile, pool: BackendPool(backends.names.compactMap { hosts[$0] }),
+          options: options,
           policies: policies, store: store)
       }
     }

@@ -64,7 +64,7 @@ struct Configuration {
   struct JudgeSettings {
     enum Kind {
       case embedded
-      case model(profile: DocumentReference, backends: [String], options: ModelJudge.Options)
+      case model(profile: DocumentReference, backends: BackendReferences, options: ModelJudge.Options)
     }
 
     var name: String
@@ -75,6 +75,12 @@ struct Configuration {
   /// A name that can only be checked once the policies are loaded, and the place to complain at.
   struct DocumentReference {
     var name: String
+    var value: DocumentValue
+  }
+
+  /// The backends of a judge, and the place to complain at.
+  struct BackendReferences {
+    var names: [String]
     var value: DocumentValue
   }
 

@@ -104,6 +104,9 @@ struct PolicyCommand: ParsableCommand {
     @Option(name: .long, help: "The policy; without it the profile's own categories stand in the prompt.")
     var policy: String?
 
+    @Option(name: .long, help: "The category to ask about, for models that answer about one at a time.")
+    var category: String?
+
     @OptionGroup var source: Source
 
     func run() throws {
@@ -112,13 +115,26 @@ struct PolicyCommand: ParsableCommand {
         throw failure("no profile \"\(profile)\" is loaded\(Suggestion.text(for: profile, among: set.profiles.keys))")
       }
       let conversation = try conversation()
-      var block = profile.nativeBlock
+      var block = profile.nativeBlock(conversation.defaultDirection)
       if let name = policy {
         guard let policy = set.policies[name] else {
           throw failure("no policy \"\(name)\" is loaded\(Suggestion.text(for: name, among: set.policies.keys))")
         }
         block = profile.block(
           for: policy, direction: conversation.defaultDirection, builtin: set.builtinTaxonomies)
+      }
+      if let code = category {
+        guard let one = block.separated.first(where: { $0.entries[0].code == code }) else {
+          let codes = block.entries.map(\.code)
+          throw failure("no category \"\(code)\" stands in the prompt\(Suggestion.text(for: code, among: codes))")
+        }
+        block = one
+      } else if profile.asksOnePerCategory {
+        let codes = block.entries.map(\.code).joined(separator: ", ")
+        throw failure("the model is asked about one category at a time: name it with --category, one of \(codes)")
+      }
+      guard profile.grammar != .flags else {
+        throw failure("servers of the profile \"\(profile.name)\" are given the conversation as it is, and no prompt")
       }
       guard let prompt = profile.render(conversation, block: block) else {
         throw failure("no message of the conversation has a place in the prompt")

@@ -53,15 +53,14 @@ class Llama:
 
     def __init__(self, folder, *leaning):
         python = os.environ.get("TESTS_LLAMA_PYTHON")
-        assert python, "TESTS_LLAMA_PYTHON must name a Python with llama-cpp-python[server] and gguf; ./scripts/test sets it"
+        assert python, "TESTS_LLAMA_PYTHON must name a Python with xllamacpp and gguf; ./scripts/test sets it"
         model, port = folder / "tiny.gguf", free_port()
         script = pathlib.Path(__file__).parent / "tiny_model.py"
         subprocess.run([python, script, model, *map(str, leaning)], check=True)
         self.url = f"http://127.0.0.1:{port}/v1"
         with open(folder / "log", "wb") as log:
             self.process = subprocess.Popen(
-                [python, "-m", "llama_cpp.server", "--model", model, "--model_alias", "tiny", "--host", "127.0.0.1",
-                 "--port", str(port), "--n_ctx", "4096", "--logits_all", "true", "--n_threads", "2"],
+                [python, pathlib.Path(__file__).parent / "llama_server.py", model, str(port)],
                 stdout=log, stderr=subprocess.STDOUT)
         for _ in range(600):
             try:

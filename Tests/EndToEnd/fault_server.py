@@ -92,8 +92,8 @@ class FaultServer:
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[1:])}
         while len(body) < int(headers.get("content-length", 0)):
             body += connection.recv(65536)
-        path = lines[0].split()[1]
-        if path == "/v1/models":
+        method, path = lines[0].split()[:2]
+        if method == "GET":
             connection.sendall(http('{"data":[]}'))
             return True
         request = {"path": path, "headers": headers, "body": json.loads(body)}

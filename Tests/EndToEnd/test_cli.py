@@ -100,7 +100,9 @@ def test_render_writes_the_bytes_of_the_golden_file_and_nothing_else(stem, name)
     conversations = json.loads((GOLDEN / "conversations.json").read_text())
     messages = conversations[name]
     messages = messages["messages"] if isinstance(messages, dict) else messages
-    done = paddock("policy", "render", "--profile", stem, stdin=json.dumps({"messages": messages}))
+    # It is asked about one category at a time.
+    more = ["--category", "dangerous"] if stem == "shieldgemma" else []
+    done = paddock("policy", "render", "--profile", stem, *more, stdin=json.dumps({"messages": messages}))
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout == (GOLDEN / f"{stem}-{name}.txt").read_bytes()
 
@@ -115,6 +117,8 @@ def test_render_names_what_it_leaves_out_and_refuses_what_it_cannot_render():
     done = paddock("policy", "render", "--profile", "llama-guard-2", stdin=json.dumps(turns))
     assert done.returncode == 0 and b"messages[0]" in done.stderr
     for stdin, profile, said in [("{", "llama-guard-2", "JSON"), (json.dumps(SAFE), "llama-gard-2", "llama-guard-2"),
+                                 (json.dumps(SAFE), "shieldgemma", "--category"),
+                                 (json.dumps(SAFE), "openai-moderation", "no prompt"),
                                  ('{"messages":[{"role":"assistant","content":"x"}]}', "llama-guard-2", "no message")]:
         done = paddock("policy", "render", "--profile", profile, stdin=stdin)
         assert done.returncode == 2 and done.stdout == b"" and said in done.stderr.decode()

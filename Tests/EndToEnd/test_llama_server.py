@@ -17,12 +17,13 @@ def ask(url, path, body):
         return json.load(answer)
 
 
-def configuration(url, dialect="openai-completions", extra="{}", profile="llama-guard-3-8b"):
+def configuration(url, dialect="openai-completions", extra="{}", profile="llama-guard-3-8b", constrain="native"):
+    url = url.removesuffix("/v1") if dialect == "llamacpp" else url
     return f"""
 default_judge: guard
 limits: {{ deadline_ms: 60000 }}
 judges: {{ guard: {{ kind: model, profile: {profile}, backends: [llama] }} }}
-backends: {{ llama: {{ dialect: {dialect}, url: '{url}', model: tiny, timeout_ms: 60000, extra: {extra} }} }}
+backends: {{ llama: {{ dialect: {dialect}, url: '{url}', model: tiny, timeout_ms: 60000, constrain: {constrain}, extra: {extra} }} }}
 """
 
 
@@ -36,12 +37,13 @@ def first_tokens(url, **fields):
     from harness import paddock
     prompt = paddock("policy", "render", "--profile", "llama-guard-3-8b", stdin=json.dumps({"messages": TURNS})).stdout
     body = {"model": "tiny", "prompt": prompt.decode(), "logprobs": 5, "temperature": 0, "max_tokens": 1, **fields}
-    return ask(url, "/completions", body)["choices"][0]["logprobs"]["top_logprobs"][0]
+    first = ask(url, "/completions", body)["choices"][0]["logprobs"]["content"][0]
+    return {token["token"]: token["logprob"] for token in [*first["top_logprobs"], first]}
 
 
-@pytest.mark.parametrize("dialect", ["openai-completions", "openai-chat"])
+@pytest.mark.parametrize("dialect", ["openai-completions", "openai-chat", "llamacpp"])
 def test_noise_is_not_judged(start, noise, dialect):
-    server = start(configuration(noise, dialect))
+    server = start(configuration(noise, dialect, constrain="off"))
     assert server.get("/readyz").status == 200
     verdict = server.classify(TURNS)
     assert (verdict["verdict"], verdict["action"], verdict["score"]) == ("not_judged", "block", None)
@@ -58,11 +60,12 @@ def test_noise_that_can_only_say_safe_or_unsafe_carries_real_log_probabilities(s
     assert 0 < mass < 0.1, "noise gives the two words little weight, and the mass must say so"
 
 
-@pytest.mark.parametrize("dialect", ["openai-completions", "openai-chat"])
+@pytest.mark.parametrize("dialect", ["openai-completions", "openai-chat", "llamacpp"])
 @pytest.mark.parametrize("lean,verdict", [("leaning_safe", "safe"), ("leaning_unsafe", "unsafe")])
 def test_a_model_that_says_safe_or_unsafe_is_judged_by_its_log_probabilities(start, request, dialect, lean, verdict):
     url = request.getfixturevalue(lean)
-    got = start(configuration(url, dialect, '{ max_tokens: 1 }')).classify(TURNS)
+    extra = "{}" if dialect == "llamacpp" else "{ max_tokens: 1 }"
+    got = start(configuration(url, dialect, extra)).classify(TURNS)
     assert got["verdict"] == verdict and got["judge"]["model"] == "tiny"
     assert 0 < got["score"] < 1 and (got["score"] >= 0.5) == (verdict == "unsafe")
     assert got["signals"]["verdict_mass"] > 0.9
@@ -105,3 +108,29 @@ def test_many_at_once(start, leaning_safe):
 def test_a_text_that_the_server_refuses_as_too_long_is_not_judged(start, leaning_safe):
     verdict = start(configuration(leaning_safe, extra="{ max_tokens: 1 }")).classify("long " * 4000)
     assert verdict["verdict"] == "not_judged" and verdict["action"] == "block"
+
+
+NOISE_WITH_GRAMMAR = [
+    ("llamacpp", "native", "llama-guard-3-8b"), ("llamacpp", "native", "qwen3guard"), ("llamacpp", "native", "shieldgemma"),
+    ("openai-completions", "grammar", "llama-guard-3-8b"), ("openai-chat", "grammar", "generic-json"), ("openai-chat", "grammar", "qwen3guard")]
+
+
+@pytest.mark.parametrize("dialect,constrain,profile", NOISE_WITH_GRAMMAR)
+def test_even_noise_can_only_answer_with_a_verdict_where_the_server_takes_a_grammar(start, noise, dialect, constrain, profile):
+    got = start(configuration(noise, dialect, profile=profile, constrain=constrain)).classify(TURNS)
+    assert got["verdict"] in ("safe", "unsafe"), got
+    assert got["coverage"]["not_judged"] == [] or profile in ("qwen3guard", "shieldgemma"), got
+    assert got["score"] is None or got["signals"]["verdict_mass"] < 0.1, "the mass tells that it is noise all the same"
+
+
+def test_the_native_completion_has_the_same_score_and_reports_the_tokens_that_it_had_cached(start, leaning_unsafe):
+    server = start(configuration(leaning_unsafe, "llamacpp") + "cache: { bytes: 0 }\n")
+    scores = [server.classify(TURNS)["score"] for _ in range(3)]
+    told = first_tokens(leaning_unsafe)
+    safe, unsafe = math.exp(told["safe"]), math.exp(told["unsafe"])
+    assert scores == [pytest.approx(unsafe / (safe + unsafe), abs=1e-3)] * 3
+    prompt = server.metric('paddock_backend_prompt_tokens_total{backend="llama"}')
+    cached = server.metric('paddock_backend_cached_tokens_total{backend="llama"}')
+    assert prompt > 3000 and prompt / 2 < cached < prompt
+    judge = next(judge for judge in server.get("/v1/judges").json["judges"] if judge["name"] == "guard")
+    assert judge["health"] == "ok"

@@ -87,8 +87,11 @@ private let policies: PolicySet = {
 /// Only the word alone is safe.
 private func fuzzAnswer(_ bytes: [UInt8]) {
   let text = String(decoding: bytes, as: UTF8.self)
-  for profile in policies.profiles.values where profile.verdict(of: text, knowing: ["S1", "S2"]) == .safe {
-    precondition(text.contains("safe") && !text.contains("unsafe"), "safe was read where it was not said")
+  for profile in policies.profiles.values {
+    let tokens = profile.scoreTokens
+    guard profile.verdict(of: text, in: profile.nativeBlock()) == .safe else { continue }
+    precondition(tokens.safe.contains { text.contains($0) }, "safe was read where it was not said")
+    precondition(profile.grammar != .llamaGuard || !text.contains("unsafe"), "safe was read beside unsafe")
   }
 }
 
@@ -96,8 +99,8 @@ private func fuzzAnswer(_ bytes: [UInt8]) {
 private func fuzzPrompt(_ bytes: [UInt8]) {
   let text = String(decoding: bytes, as: UTF8.self)
   for profile in policies.profiles.values {
-    guard let prompt = profile.render(conversation(text), block: profile.nativeBlock),
-      let plain = profile.render(conversation("x"), block: profile.nativeBlock)
+    guard let prompt = profile.render(conversation(text), block: profile.nativeBlock()),
+      let plain = profile.render(conversation("x"), block: profile.nativeBlock())
     else { preconditionFailure("a user's turn is not rendered") }
     precondition(
       profile.structural.count(in: prompt.text) == profile.structural.count(in: plain.text), "text became structure")

@@ -56,4 +56,31 @@ private func read(_ tokens: [ModelAnswer.Token]) -> VerdictScore? {
     #expect(read([token("s", ["s": 1])]) == nil, "one letter begins too many words")
     #expect(read([ModelAnswer.Token(text: "safe", logprob: .nan, top: [])]) == nil)
   }
+
+  @Test("Behind a field's name, and in JSON, the verdict is the word that comes after it")
+  func anchored() throws {
+    let set = try PolicySet.load()
+    func read(_ profile: String, _ tokens: [ModelAnswer.Token]) throws -> VerdictScore? {
+      VerdictScore(ModelAnswer(text: "", tokens: tokens), try #require(set.profiles[profile]).scoreTokens)
+    }
+    let qwen = try #require(
+      try read(
+        "qwen3guard",
+        [
+          token("Safety", ["Safety": 1]), token(":", [":": 1]),
+          token(" Controversial", [" Safe": 0.2, " Unsafe": 0.3, " Controversial": 0.5]),
+        ]))
+    #expect(abs(qwen.unsafe - 0.8) < 1e-9)
+    let json = try #require(
+      try read(
+        "generic-json",
+        [
+          token("{\"", ["{\"": 1]), token("ver", ["ver": 1]), token("dict", ["dict": 1]), token("\":", ["\":": 1]),
+          token(" \"", [" \"": 1]), token("unsafe", ["unsafe": 0.6, "safe": 0.4]),
+        ]))
+    #expect(abs(json.unsafe - 0.6) < 1e-9)
+    let word = try #require(try read("shieldgemma", [token("Yes", ["Yes": 0.25, "No": 0.75])]))
+    #expect(abs(word.unsafe - 0.25) < 1e-9)
+    #expect(try read("generic-json", [token("unsafe", ["unsafe": 1])]) == nil, "the word alone is not the verdict")
+  }
 }

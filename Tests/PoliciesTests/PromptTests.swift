@@ -19,14 +19,18 @@ private func conversation(_ turns: (Role, String)...) -> Conversation {
 
 private func prompt(_ profile: String, _ conversation: Conversation) throws -> String {
   let profile = try #require(builtin?.profiles[profile])
-  return try #require(profile.render(conversation, block: profile.nativeBlock)).text
+  let block = profile.nativeBlock(conversation.defaultDirection)
+  let asked = profile.asksOnePerCategory ? try #require(block.separated.first) : block
+  return try #require(profile.render(conversation, block: asked)).text
 }
 
 @Suite struct PromptTests {
   static let stems = [
     "llama-guard-1.cookbook", "llama-guard-2", "llama-guard-3-8b", "llama-guard-3-8b.cookbook", "llama-guard-3-1b",
-    "llama-guard-4-12b",
+    "llama-guard-4-12b", "qwen3guard", "shieldgemma", "generic-json",
   ]
+  /// Without a prompt.
+  static let judgingServers = ["openai-moderation", "llama-guard-3.flags"]
 
   @Test("A profile renders its golden files to the byte", arguments: stems, ["user-only", "user-assistant"])
   func golden(stem: String, name: String) throws {
@@ -71,11 +75,11 @@ private func prompt(_ profile: String, _ conversation: Conversation) throws -> S
     let rendered = try #require(
       profile.render(
         conversation((.assistant, "hi"), (.system, "be kind"), (.user, "q"), (.developer, "x")),
-        block: profile.nativeBlock))
+        block: profile.nativeBlock()))
     #expect(rendered.text.contains("<BEGIN CONVERSATION>\n\nUser: q\n\n<END CONVERSATION>"))
     #expect(rendered.notRendered.map(\.message) == [0, 1, 3])
     #expect(rendered.notRendered.map(\.reason) == [.leadingAssistant, .instructions, .instructions])
-    #expect(profile.render(conversation((.assistant, "hi")), block: profile.nativeBlock) == nil)
+    #expect(profile.render(conversation((.assistant, "hi")), block: profile.nativeBlock()) == nil)
   }
 
   @Test("User text cannot become structure: the number of structural strings is constant", arguments: stems)
@@ -121,7 +125,7 @@ private func prompt(_ profile: String, _ conversation: Conversation) throws -> S
     let set = try #require(builtin)
     let (profile, policy) = (try #require(set.profiles[stem]), try #require(set.policies["default"]))
     let block = profile.block(for: policy, direction: .input, builtin: set.builtinTaxonomies)
-    #expect(block.text == profile.nativeBlock.text)
+    #expect(block.text == profile.nativeBlock().text && !block.text.isEmpty)
   }
 
   @Test("An excluded category leaves the block, and the others keep their codes")
@@ -133,7 +137,7 @@ private func prompt(_ profile: String, _ conversation: Conversation) throws -> S
     #expect(block.text.hasPrefix("S1: Violent Crimes.\nS2: Non-Violent Crimes.\nS4: Child Exploitation.\n"))
     #expect(block.entries.first { $0.code == "S4" }?.categories == [3])
     #expect(
-      profile.block(for: policy, direction: .output, builtin: set.builtinTaxonomies).text == profile.nativeBlock.text)
+      profile.block(for: policy, direction: .output, builtin: set.builtinTaxonomies).text == profile.nativeBlock().text)
   }
 
   @Test("A category of one's own goes out with its description")
@@ -168,7 +172,8 @@ private func prompt(_ profile: String, _ conversation: Conversation) throws -> S
 }
 
 @Suite struct AnswerTests {
-  static let sent = ["S1", "S2", "S10", "B-own"]
+  static let block = ModelProfile.CategoryBlock(
+    entries: ["S1", "S2", "S10", "B-own"].map { .init(text: $0, code: $0, categories: []) }, unreached: [])
 
   static let cases: [(String, ModelVerdict?)] = [
     ("safe", .safe), ("\n\nsafe", .safe), ("  safe \n", .safe), ("\r\nsafe\r\n", .safe), ("safe<|eot_id|>", .safe),
@@ -185,14 +190,88 @@ private func prompt(_ profile: String, _ conversation: Conversation) throws -> S
   @Test("An answer reads as the wire grammar says, and anything else is no verdict", arguments: cases)
   func answer(text: String, expected: ModelVerdict?) throws {
     let profile = try #require(builtin?.profiles["llama-guard-3-8b"])
-    #expect(profile.verdict(of: text, knowing: Self.sent) == expected)
+    #expect(profile.verdict(of: text, in: Self.block) == expected)
   }
 
   @Test("No prefix of an unsafe answer reads as safe")
   func prefixes() throws {
     let profile = try #require(builtin?.profiles["llama-guard-3-8b"])
     for end in 0..."unsafe\nS1,S2".count {
-      #expect(profile.verdict(of: String("unsafe\nS1,S2".prefix(end)), knowing: Self.sent) != .safe)
+      #expect(profile.verdict(of: String("unsafe\nS1,S2".prefix(end)), in: Self.block) != .safe)
     }
+  }
+
+  // MARK: Other grammars
+
+  static let qwen: [(String, ModelVerdict?)] = [
+    ("Safety: Safe\nCategories: None", .safe), ("Safety: Safe\nCategories: None\nRefusal: No<|im_end|>", .safe),
+    ("Safety: Unsafe\nCategories: Violent", .unsafe(codes: ["violent"])),
+    ("Safety: Unsafe\nCategories: Violent, PII\nRefusal: No", .unsafe(codes: ["violent", "pii"])),
+    ("Safety: Unsafe\nCategories: suicide & self-harm", .unsafe(codes: ["self_harm"])),
+    ("Safety: Unsafe", .unsafe(codes: [])), ("Safety: Unsafe\nCategories: None", .unsafe(codes: [])),
+    ("Safety: Unsafe\nCategories: Something Else", .unsafe(codes: ["unknown"])),
+    ("Safety: Controversial\nCategories: Unethical Acts", .unsafe(codes: ["unethical"])),
+    ("Safety: Safe\nCategories: Violent", nil), ("Safety: Safer", nil), ("Safe", nil), ("", nil), ("Safety:", nil),
+    ("The user says\nSafety: Safe", nil), ("Categories: None\nSafety: Safe", nil),
+  ]
+
+  @Test("Qwen3Guard's fields read by name, and what is neither is no verdict", arguments: qwen)
+  func fields(text: String, expected: ModelVerdict?) throws {
+    let profile = try #require(builtin?.profiles["qwen3guard"])
+    #expect(profile.verdict(of: text, in: profile.nativeBlock()) == expected)
+  }
+
+  @Test("What lies between counts as unsafe until somebody says otherwise, and then the judge is another")
+  func controversial() throws {
+    let strict = try #require(builtin?.profiles["qwen3guard"])
+    let text = "Safety: Controversial\nCategories: PII"
+    #expect(strict.loose.verdict(of: text, in: strict.nativeBlock()) == .safe)
+    #expect(strict.loose.verdict(of: "Safety: Unsafe\nCategories: PII", in: strict.nativeBlock()) != .safe)
+    #expect(strict.loose.digest != strict.digest)
+  }
+
+  static let words: [(String, ModelVerdict?)] = [
+    ("No", .safe), (" No\n", .safe), ("No. The question asks", .safe), ("Yes", .unsafe(codes: [])),
+    ("Yes, because", .unsafe(codes: [])), ("Not", nil), ("Yesterday", nil), ("no", nil), ("", nil),
+    ("I would say No", nil),
+  ]
+
+  @Test("A single word is the first one", arguments: words)
+  func word(text: String, expected: ModelVerdict?) throws {
+    let profile = try #require(builtin?.profiles["shieldgemma"])
+    #expect(profile.verdict(of: text, in: profile.nativeBlock().separated[0]) == expected)
+  }
+
+  static let objects: [(String, ModelVerdict?)] = [
+    (#"{"verdict":"safe","categories":[]}"#, .safe), (#"{"verdict":"safe"}"#, .safe),
+    (#" {"verdict": "unsafe", "categories": ["S2"]} "#, .unsafe(codes: ["S2"])),
+    (#"{"verdict":"unsafe","categories":["Hate","s2"]}"#, .unsafe(codes: ["S10", "S2"])),
+    (#"{"verdict":"unsafe","categories":["S77", "a whole sentence"]}"#, .unsafe(codes: ["S77", "unknown"])),
+    (#"{"verdict":"unsafe"}"#, .unsafe(codes: [])), ("```json\n{\"verdict\":\"safe\"}\n```", .safe),
+    (#"{"verdict":"safe","categories":["S2"]}"#, nil), (#"{"verdict":"fine"}"#, nil), (#"{"verdict":true}"#, nil),
+    (#"{"verdict":"safe""#, nil), (#"{"verdict":"unsafe","verdict":"safe"}"#, nil), ("safe", nil), ("[]", nil),
+    ("", nil),
+  ]
+
+  @Test("A JSON answer is one object with a known verdict", arguments: objects)
+  func object(text: String, expected: ModelVerdict?) throws {
+    let profile = try #require(builtin?.profiles["generic-json"])
+    #expect(profile.verdict(of: text, in: profile.nativeBlock()) == expected)
+  }
+
+  @Test("A model without a taxonomy of its own is given the policy's, whichever that is")
+  func policysOwn() throws {
+    let set = try #require(builtin)
+    let (profile, policy) = (try #require(set.profiles["generic-json"]), try #require(set.policies["default"]))
+    #expect(profile.block(for: policy, direction: .input, builtin: set.builtinTaxonomies).entries.count == 14)
+    let one = try #require(set.taxonomies["llama-guard-1"])
+    let old = Policy(
+      name: "old", version: "1", taxonomy: one, judge: nil,
+      input: DirectionRules(
+        categories: one.categories.map { _ in CategoryRule() }, threshold: 0.5, uncategorised: .block, onError: .block,
+        onUnjudged: [:]), output: policy.output,
+      phrases: policy.phrases, refusal: policy.refusal, digest: "x")
+    let block = profile.block(for: old, direction: .input, builtin: set.builtinTaxonomies)
+    #expect(block.entries.map(\.code) == one.categories.map(\.code))
   }
 }
