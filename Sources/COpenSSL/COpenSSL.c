@@ -1,6 +1,8 @@
 #include "COpenSSL.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <openssl/pem.h>
 #include <string.h>
 
 // HTTP/1.1 and HTTP/1.0 as ALPN writes them (RFC 7301 §6).
@@ -110,4 +112,16 @@ copenssl_outcome copenssl_read(SSL *stream, void *bytes, size_t capacity, size_t
 
 copenssl_outcome copenssl_write(SSL *stream, const void *bytes, size_t capacity, size_t *count) {
   UNINTERRUPTED(SSL_write_ex(stream, bytes, capacity, count));
+}
+
+int copenssl_days_left(const char *file) {
+  int days = INT_MIN, seconds = 0;
+  BIO *source = BIO_new_file(file, "r");
+  X509 *certificate = source ? PEM_read_bio_X509(source, NULL, NULL, NULL) : NULL;
+  if (certificate && ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate)) != 1) days = INT_MIN;
+  if (days == 0 && seconds < 0) days = -1;
+  X509_free(certificate);
+  BIO_free(source);
+  ERR_clear_error();
+  return days;
 }

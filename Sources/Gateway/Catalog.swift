@@ -91,7 +91,7 @@ public enum Catalog {
   }
 
   /// All judges, by name, with what their last health check said.
-  static func judges(_ safetyGuard: SafetyGuard, health: [String: String]) -> [UInt8] {
+  static func judges(_ safetyGuard: SafetyGuard, health: [String: JudgeHealth]) -> [UInt8] {
     var writer = JSONWriter(capacity: 512)
     writer.object { writer in
       writer.member("default", safetyGuard.settings.defaultJudge)
@@ -103,7 +103,7 @@ public enum Catalog {
             writer.member("kind", judge.kind)
             writer.member("model", judge.model)
             writer.member("digest", judge.digest)
-            writer.member("health", health[judge.name] ?? "ok")
+            writer.member("health", health[judge.name]?.reason ?? "ok")
           }
         }
       }

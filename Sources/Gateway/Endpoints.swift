@@ -191,11 +191,17 @@ final class Endpoints: Sendable {
   // MARK: Operations
 
   private func ready() async -> ServerResponse {
-    let reasons = await readiness.reasons()
+    let health = await readiness.health()
+    let reasons = readiness.reasons(health)
     var writer = JSONWriter()
     writer.object { writer in
       writer.member("status", reasons.isEmpty ? "ready" : "not_ready")
       writer.member("reasons", reasons)
+      writer.key("backends")
+      writer.object { writer in
+        let backends = health.values.reduce(into: [String: String?]()) { $0.merge($1.backends) { $1 } }
+        for (name, reason) in backends.sorted(by: { $0.key < $1.key }) { writer.member(name, reason ?? "ok") }
+      }
     }
     guard !reasons.isEmpty else { return .json(writer.bytes) }
     return .json(status: 503, writer.bytes, headers: [("Retry-After", "1")])

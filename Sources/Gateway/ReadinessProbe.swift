@@ -4,7 +4,7 @@ import Locking
 /// Whether requests can be served well: the answer of `GET /readyz`, checked anew at most once a second.
 public final class ReadinessProbe: Sendable {
   private struct State {
-    var health: [String: String] = [:]
+    var health: [String: JudgeHealth] = [:]
     var checked: ContinuousClock.Instant?
     var isDraining = false
   }
@@ -30,26 +30,25 @@ public final class ReadinessProbe: Sendable {
   public func drain() { state.withLock { $0.isDraining = true } }
 
   /// What is wrong; empty when ready.
-  func reasons() async -> [String] {
-    let health = await health()
-    var reasons = health.keys.filter(required.contains).sorted().map { "judge \($0): \(health[$0] ?? "")" }
+  func reasons(_ health: [String: JudgeHealth]) -> [String] {
+    var reasons = required.sorted().compactMap { name in health[name]?.reason.map { "judge \(name): \($0)" } }
     if let canary { reasons.append("embedded model: \(canary)") }
     if state.withLock({ $0.isDraining }) { reasons.append("draining") }
     return reasons
   }
 
-  /// What is wrong with each judge that cannot answer now.
-  func health() async -> [String: String] {
-    let fresh = state.withLock { state -> [String: String]? in
+  /// Whether each judge can answer now.
+  func health() async -> [String: JudgeHealth] {
+    let fresh = state.withLock { state -> [String: JudgeHealth]? in
       guard let checked = state.checked, .now - checked < Self.lifetime else { return nil }
       return state.health
     }
     if let fresh { return fresh }
-    let health = await withTaskGroup(of: (String, String?).self) { group in
+    let health = await withTaskGroup(of: (String, JudgeHealth).self) { group in
       for (name, judge) in judges {
         group.addTask { (name, await judge.health(deadline: .now + Self.patience)) }
       }
-      return await group.reduce(into: [String: String]()) { $0[$1.0] = $1.1 }
+      return await group.reduce(into: [String: JudgeHealth]()) { $0[$1.0] = $1.1 }
     }
     state.withLock { state in
       state.health = health

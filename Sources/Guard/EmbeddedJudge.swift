@@ -55,7 +55,7 @@ public struct EmbeddedJudge: Judge {
   public func unscoredCategories(of policy: Policy, direction: Direction) -> [Int] { table(for: policy).unreached }
 
   /// The model is inside the binary and was verified at start.
-  public func health(deadline: ContinuousClock.Instant) async -> String? { nil }
+  public func health(deadline: ContinuousClock.Instant) async -> JudgeHealth { JudgeHealth() }
 
   /// Judges each run of messages in scope; long texts in the worker lane.
   public func judge(_ request: JudgeRequest) async -> JudgeReport {

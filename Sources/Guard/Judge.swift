@@ -17,8 +17,8 @@ public protocol Judge: Sendable {
   /// What `judge` would report, where that needs no waiting and less than ~100 µs; nil otherwise.
   func judgeAtOnce(_ request: JudgeRequest) -> JudgeReport?
 
-  /// Why the judge cannot answer now; nil when it can. For readiness.
-  func health(deadline: ContinuousClock.Instant) async -> String?
+  /// Whether the judge can answer now. For readiness.
+  func health(deadline: ContinuousClock.Instant) async -> JudgeHealth
 }
 
 extension Judge {
@@ -26,11 +26,25 @@ extension Judge {
   public func judgeAtOnce(_ request: JudgeRequest) -> JudgeReport? { nil }
 }
 
+/// Whether a judge can answer.
+public struct JudgeHealth: Sendable, Equatable {
+  /// Why it cannot; nil when it can.
+  public var reason: String?
+  /// The servers behind it, each with the reason why it cannot be used now.
+  public var backends: [String: String?]
+
+  /// A judge that can answer, or not.
+  public init(reason: String? = nil, backends: [String: String?] = [:]) {
+    self.reason = reason
+    self.backends = backends
+  }
+}
+
 /// A judge as reports show it.
 public struct JudgeDescription: Sendable, Equatable {
   /// The name in the configuration.
   public var name: String
-  /// `embedded` or `model`.
+  /// `embedded`, `model` or `cascade`.
   public var kind: String
   /// The model's name.
   public var model: String

@@ -108,7 +108,12 @@ public struct ModelJudge: Judge {
   }
 
   /// Whether one of the servers answers.
-  public func health(deadline: ContinuousClock.Instant) async -> String? { await pool.health(deadline: deadline) }
+  public func health(deadline: ContinuousClock.Instant) async -> JudgeHealth {
+    let backends = await pool.health(deadline: deadline)
+    let reason = backends.contains { $0.reason == nil } ? nil : backends.compactMap(\.reason).first
+    return JudgeHealth(
+      reason: reason, backends: Dictionary(backends.map { ($0.backend, $0.reason) }, uniquingKeysWith: { $1 }))
+  }
 
   // MARK: Judging
 

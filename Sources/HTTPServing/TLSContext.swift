@@ -59,6 +59,12 @@ public final class TLSContext: @unchecked Sendable {
     names.deallocate()
   }
 
+  /// How many days a certificate is good for; negative where it has expired, nil where the file cannot be read.
+  public static func daysLeft(certificate: String) -> Int? {
+    let days = copenssl_days_left(certificate)
+    return days == Int32.min ? nil : Int(days)
+  }
+
   private static func context(_ identity: Identity, _ clientAuthorities: String?) throws(Failure) -> OpaquePointer {
     guard let context = copenssl_server_context() else { throw Failure(file: "OpenSSL", reason: lastError()) }
     func check(_ result: Int32, _ file: String) throws(Failure) {

@@ -1,4 +1,5 @@
 import EventLoops
+import StrictJSON
 
 /// Asks one model server. Calls run on the loop of the caller, or on any where the caller has none.
 public struct BackendClient: Sendable {
@@ -43,6 +44,17 @@ public struct BackendClient: Sendable {
       let isBroken = reply.status >= 500 || reply.status == 401 || reply.status == 403
       return isBroken ? .status(reply.status) : nil
     } catch { return error }
+  }
+
+  /// The names of the models that the server serves; nil where it tells none.
+  func models(deadline: ContinuousClock.Instant) async throws(BackendFailure) -> [String]? {
+    let format = backend.dialect.format
+    guard let path = format.modelsPath else { return nil }
+    let left = ContinuousClock.now.duration(to: deadline)
+    guard left > .zero else { throw .timeout }
+    let reply = try await perform(call(to: backend.url + path, within: left))
+    guard reply.status == 200 else { return nil }
+    return (try? JSON.parse(reply.body)).flatMap(format.models)
   }
 
   private func call(to url: String, within left: Duration) -> HTTPCall {

@@ -56,6 +56,11 @@ public final class BackendHost: Sendable {
     }
   }
 
+  /// The names of the models that the server serves; nil where it tells none.
+  public func models(deadline: ContinuousClock.Instant) async throws(BackendFailure) -> [String]? {
+    try await client.models(deadline: deadline)
+  }
+
   /// Why the server cannot be used now; nil where it answers.
   public func health(deadline: ContinuousClock.Instant) async -> String? {
     // A server that answers its probe and fails its work is not healthy.
@@ -89,14 +94,6 @@ extension BackendFailure {
     case .connect, .truncated, .transfer: true
     case .status(let status): [500, 502, 503, 504].contains(status)
     default: false
-    }
-  }
-
-  /// Whether the server was given work: one that only refused to connect was not, so another try adds no load.
-  var reachedTheServer: Bool {
-    switch self {
-    case .connect, .tls, .overloaded, .breakerOpen: false
-    default: true
     }
   }
 }

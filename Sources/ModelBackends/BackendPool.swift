@@ -30,8 +30,8 @@ public final class BackendPool: Sendable {
 
   /// Asks until a server gives an answer that `read` understands, or nobody is left to ask.
   ///
-  /// Every server is asked once. Where all have failed in a way that may pass, one is asked once more, after a moment.
-  /// Second tries are paid for by a budget (a tenth of all calls), except where the first one was never begun.
+  /// Every server is asked once: none gets more than it would without the others. Where all have failed in a way that may
+  /// pass, one is asked once more, after a moment; that is paid for by a budget (a tenth of all calls).
   public func ask<Value: Sendable>(
     _ request: ModelRequest, deadline: ContinuousClock.Instant, trace: String? = nil,
     read: (ModelAnswer) -> Value?
@@ -53,13 +53,7 @@ public final class BackendPool: Sendable {
         await Alarm.wait(until: .now + .milliseconds(Int.random(in: 5...50)))
         continue
       }
-      if let last, !events.contains(.retry) {
-        guard !last.reachedTheServer || budget.withdraw() else {
-          hosts[index].breaker.record(.nothing)
-          return (.failure(last), events)
-        }
-        events.insert(.failover)
-      }
+      if last != nil, !events.contains(.retry) { events.insert(.failover) }
       tried.insert(index)
       do throws(BackendFailure) {
         let answer = try await hosts[index].ask(request, deadline: deadline, trace: trace)
@@ -87,14 +81,8 @@ public final class BackendPool: Sendable {
     return nil
   }
 
-  /// Why no server can be used now; nil where one answers.
-  public func health(deadline: ContinuousClock.Instant) async -> String? {
-    let reasons = await each(deadline: deadline)
-    return reasons.contains { $0.reason == nil } ? nil : reasons.compactMap(\.reason).first
-  }
-
   /// What is wrong with each server; nil for one that answers.
-  public func each(deadline: ContinuousClock.Instant) async -> [(backend: String, reason: String?)] {
+  public func health(deadline: ContinuousClock.Instant) async -> [(backend: String, reason: String?)] {
     await withTaskGroup(of: (Int, String?).self) { group in
       for (index, host) in hosts.enumerated() {
         group.addTask { (index, await host.health(deadline: deadline)) }

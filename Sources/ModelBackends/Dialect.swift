@@ -54,6 +54,8 @@ protocol DialectFormat: Sendable {
   func path(_ request: ModelRequest) -> String
   /// What is asked to learn whether the server is there; nil where only a judgement would tell.
   var probePath: String? { get }
+  /// What is asked for the names of the models; nil where the server tells none.
+  var modelsPath: String? { get }
   /// The body of a call, without what the configuration adds.
   func body(_ request: ModelRequest, backend: Backend) -> JSONObject
   /// Reads an answer; unknown members are ignored, so that a server may add to it.
@@ -61,6 +63,15 @@ protocol DialectFormat: Sendable {
 }
 
 extension DialectFormat {
+  var modelsPath: String? { "/models" }
+
+  /// The names of the models in an answer, in the shapes of OpenAI, Ollama and TGI; nil where it has none of them.
+  func models(_ json: JSON) -> [String]? {
+    if let models = json["data"]?.array { return models.compactMap { $0["id"]?.string } }
+    if let models = json["models"]?.array { return models.compactMap { ($0["name"] ?? $0["model"])?.string } }
+    return json["model_id"]?.string.map { [$0] }
+  }
+
   /// The bytes of a call.
   func encoded(_ request: ModelRequest, backend: Backend) -> [UInt8] {
     var object = body(request, backend: backend)

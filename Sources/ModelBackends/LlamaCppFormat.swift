@@ -5,6 +5,7 @@ import StrictJSON
 struct LlamaCppFormat: DialectFormat {
   func path(_ request: ModelRequest) -> String { "/completion" }
   var probePath: String? { "/health" }
+  var modelsPath: String? { "/v1/models" }
 
   func body(_ request: ModelRequest, backend: Backend) -> JSONObject {
     var object = JSONObject()

@@ -81,6 +81,7 @@ public struct JSONPath: Sendable, Equatable {
 struct MappedFormat: DialectFormat {
   func path(_ request: ModelRequest) -> String { "" }
   var probePath: String? { nil }
+  var modelsPath: String? { nil }
 
   func body(_ request: ModelRequest, backend: Backend) -> JSONObject {
     guard let mapping = backend.mapping, case .conversation(let turns) = request.content else { return JSONObject() }

@@ -9,6 +9,7 @@ struct OllamaFormat: DialectFormat {
   }
 
   var probePath: String? { "/api/version" }
+  var modelsPath: String? { "/api/tags" }
 
   func body(_ request: ModelRequest, backend: Backend) -> JSONObject {
     var object = JSONObject()

@@ -5,6 +5,7 @@ import StrictJSON
 struct TGIFormat: DialectFormat {
   func path(_ request: ModelRequest) -> String { "/generate" }
   var probePath: String? { "/health" }
+  var modelsPath: String? { "/info" }
 
   func body(_ request: ModelRequest, backend: Backend) -> JSONObject {
     var object = JSONObject()

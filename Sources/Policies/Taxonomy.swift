@@ -35,11 +35,27 @@ public struct Category: Sendable, Equatable {
   public var notViolating: [String]
   /// The version-free names of the hazards it covers, as `violent_crimes`; the first one is what it is mainly about.
   public var hazards: [String]
+  /// Texts to try a judge with; they reach no prompt.
+  public var controls: Controls
+
+  /// Texts to try a judge with.
+  public struct Controls: Sendable, Equatable {
+    /// What a user could write that violates the category.
+    public var violating: [String]
+    /// What a user could write that does not, though it is near.
+    public var benign: [String]
+
+    /// Controls.
+    public init(violating: [String] = [], benign: [String] = []) {
+      self.violating = violating
+      self.benign = benign
+    }
+  }
 
   /// A category.
   public init(
     code: String, name: String, description: String = "", violating: [String] = [], notViolating: [String] = [],
-    hazards: [String] = []
+    hazards: [String] = [], controls: Controls = Controls()
   ) {
     self.code = code
     self.name = name
@@ -47,5 +63,6 @@ public struct Category: Sendable, Equatable {
     self.violating = violating
     self.notViolating = notViolating
     self.hazards = hazards
+    self.controls = controls
   }
 }

@@ -47,10 +47,22 @@ enum TaxonomyDecoder {
     let violating = mapping["violating"]?.strings ?? []
     let notViolating = mapping["not_violating"]?.strings ?? []
     let hazards = mapping["hazards"]?.strings ?? []
+    let controls = controls(mapping["controls"])
     guard let code, let name else { return nil }
     return Category(
       code: code, name: name, description: description, violating: violating, notViolating: notViolating,
-      hazards: hazards)
+      hazards: hazards, controls: controls)
+  }
+
+  private static func controls(_ value: DocumentValue?) -> Category.Controls {
+    guard let mapping = value?.mapping else { return Category.Controls() }
+    func texts(_ key: String) -> [String] {
+      guard let value = mapping[key] else { return [] }
+      return (value.isList ? value.strings : value.string.map { [$0] }) ?? []
+    }
+    let controls = Category.Controls(violating: texts("violating"), benign: texts("benign"))
+    mapping.finish()
+    return controls
   }
 
   /// A name goes onto one line of a prompt.

@@ -20,6 +20,8 @@ struct Assembly {
   let guardian: SafetyGuard
   let keys: KeyRing?
   let readiness: ReadinessProbe
+  /// The model servers by name.
+  let hosts: [String: BackendHost]
 
   /// Loads the policies and keys and makes the judges. Loops, workers and metrics are those of `earlier`, where there is
   /// one: they outlive a reload.
@@ -37,7 +39,9 @@ struct Assembly {
     lane = earlier?.lane ?? WorkerLane(threads: configuration.laneThreads, capacity: configuration.laneQueue)
     registry = earlier?.registry ?? MetricRegistry()
     let model = try EmbeddedModel.builtin()
-    let judges = Self.judges(configuration, policies, model, group, lane, registry)
+    let (group, registry) = (group, registry)
+    hosts = configuration.backends.mapValues { BackendHost($0, group: group, registry: registry) }
+    let judges = Self.judges(configuration, policies, model, hosts, lane, registry)
     guardian = SafetyGuard(
       policies: policies, judges: judges,
       settings: SafetyGuard.Settings(
@@ -119,25 +123,43 @@ struct Assembly {
   }
 
   private static func judges(
-    _ configuration: Configuration, _ policies: PolicySet, _ model: EmbeddedModel, _ group: EventLoopGroup,
-    _ lane: WorkerLane, _ registry: MetricRegistry
+    _ configuration: Configuration, _ policies: PolicySet, _ model: EmbeddedModel,
+    _ hosts: [String: BackendHost], _ lane: WorkerLane, _ registry: MetricRegistry
   ) -> [any Judge] {
-    let hosts = configuration.backends.mapValues { BackendHost($0, group: group, registry: registry) }
     let store = configuration.cache.map { MemoryVerdictStore(bytes: $0.bytes, lifetime: $0.lifetime) }
     if let store {
       registry.gauge("paddock_cache_bytes", help: "What kept verdicts take, about.") { Double(store.bytes) }
     }
+    func embedded(_ name: String) -> EmbeddedJudge {
+      EmbeddedJudge(name: name, model: model, policies: policies, lane: lane)
+    }
     return configuration.judges.compactMap { judge -> (any Judge)? in
       switch judge.kind {
-      case .embedded: return EmbeddedJudge(name: judge.name, model: model, policies: policies, lane: lane)
+      case .embedded: return embedded(judge.name)
       case .model(let reference, let backends, let options):
         guard let profile = policies.profiles[reference.name] else { return nil }
-        return ModelJudge(
+        let second = ModelJudge(
           name: judge.name, profile: profile, pool: BackendPool(backends.names.compactMap { hosts[$0] }),
           options: options,
           policies: policies, store: store)
+        guard let cascade = judge.cascade else { return second }
+        return CascadeJudge(first: embedded(cascade.first.name), second: second, cuts: cascade.cuts)
       }
     }
+  }
+
+  /// A guard whose only judge is this model judge with one of its servers, without cascade, cache and fallback: to try them.
+  func alone(_ judge: Configuration.JudgeSettings, asking backend: String) -> SafetyGuard? {
+    guard case .model(let reference, _, let options) = judge.kind, let profile = policies.profiles[reference.name],
+      let host = hosts[backend]
+    else { return nil }
+    let model = ModelJudge(
+      name: judge.name, profile: profile, pool: BackendPool([host]), options: options, policies: policies)
+    return SafetyGuard(
+      policies: policies, judges: [model],
+      settings: SafetyGuard.Settings(
+        defaultPolicy: configuration.defaultPolicy, defaultJudge: judge.name, deadline: configuration.deadline),
+      registry: MetricRegistry())
   }
 
   /// The judges that requests get without naming one: the process is not ready without them.
@@ -154,13 +176,31 @@ struct Assembly {
     if let keys, keys.count == 0 { warnings.append("the key file holds no key: every request is refused") }
     for policy in policies.policies.values.sorted(by: { $0.name < $1.name }) {
       guard let judge = guardian.judges[policy.judge ?? configuration.defaultJudge] else { continue }
-      let unscored = judge.unscoredCategories(of: policy, direction: .input)
-        .filter { policy.input.categories[$0].enabled }.map { policy.taxonomy.categories[$0].code }
-      if !unscored.isEmpty {
-        warnings.append(
-          "policy \(policy.name): the judge \(judge.description.name) does not know \(unscored.joined(separator: ", "))"
-        )
-      }
+      let input = Self.warnings(policy, judge, .input, policy.input)
+      let output = Self.warnings(policy, judge, .output, policy.output)
+      let sides = input == output ? [("", input)] : [(", input", input), (", output", output)]
+      for (side, found) in sides { warnings += found.map { "policy \(policy.name)\(side): \($0)" } }
+    }
+    return warnings
+  }
+
+  /// How what a policy blocks could pass without anybody having judged it. That a judge fails is the policy's own warning.
+  private static func warnings(
+    _ policy: Policy, _ judge: any Judge, _ direction: Direction, _ rules: DirectionRules
+  ) -> [String] {
+    let unknown = judge.unscoredCategories(of: policy, direction: direction).filter { rules.categories[$0].enabled }
+    let blocking = rules.categories.contains { $0.enabled && $0.action >= .review }
+    var warnings: [String] = []
+    if !unknown.isEmpty {
+      let codes = unknown.map { policy.taxonomy.categories[$0].code }.joined(separator: ", ")
+      let blocked = unknown.contains { rules.categories[$0].action >= .review }
+      let pass = blocked && rules.action(for: .category) < .review ? ", so they pass unjudged" : ""
+      warnings.append("the judge \(judge.description.name) does not know \(codes)\(pass)")
+    }
+    let passing = UnjudgedReason.allCases.filter { blocking && $0 != .category && rules.action(for: $0) < .review }
+    if !passing.isEmpty {
+      let reasons = passing.map { "\($0.rawValue): \(rules.action(for: $0).rawValue)" }.joined(separator: ", ")
+      warnings.append("what cannot be judged passes (on_unjudged: { \(reasons) })")
     }
     return warnings
   }

@@ -70,6 +70,13 @@ struct Configuration {
     var name: String
     var kind: Kind
     var fallback: String?
+    var cascade: CascadeSettings?
+  }
+
+  /// Who is asked before a judge, and where that one is sure.
+  struct CascadeSettings {
+    var first: DocumentReference
+    var cuts = CascadeJudge.Cuts()
   }
 
   /// A name that can only be checked once the policies are loaded, and the place to complain at.

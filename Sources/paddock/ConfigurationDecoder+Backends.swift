@@ -17,6 +17,13 @@ extension ConfigurationDecoder {
         value.fail("fallback_judge must be the name of another judge")
       }
     }
+    for case .some(let cascade) in judges.map(\.cascade) {
+      let first = judges.first { $0.name == cascade.first.name }
+      switch (first?.kind, cascade.first.name) {
+      case (.embedded, _), (nil, "embedded"): continue
+      default: cascade.first.value.fail("must be the name of a judge of kind embedded")
+      }
+    }
     if !judges.contains(where: { $0.name == "embedded" }) {
       judges.append(Configuration.JudgeSettings(name: "embedded", kind: .embedded))
     }
@@ -60,8 +67,25 @@ extension ConfigurationDecoder {
       let reference = Configuration.DocumentReference(name: profileName, value: profile)
       let backends = Configuration.BackendReferences(names: names, value: named)
       return Configuration.JudgeSettings(
-        name: name, kind: .model(profile: reference, backends: backends, options: options), fallback: fallback)
+        name: name, kind: .model(profile: reference, backends: backends, options: options), fallback: fallback,
+        cascade: mapping["cascade"].flatMap(cascade))
     }
+  }
+
+  /// The name of the first judge, or that and where it is sure.
+  private func cascade(_ value: DocumentValue) -> Configuration.CascadeSettings? {
+    guard value.isMapping else {
+      return value.string.map { .init(first: Configuration.DocumentReference(name: $0, value: value)) }
+    }
+    guard let mapping = value.mapping, let first = mapping.required("first"), let name = first.string else {
+      return nil
+    }
+    var cascade = Configuration.CascadeSettings(first: Configuration.DocumentReference(name: name, value: first))
+    cascade.cuts.safeBelow = mapping["safe_below"]?.double(in: 0...1) ?? cascade.cuts.safeBelow
+    cascade.cuts.unsafeFrom = mapping["unsafe_from"]?.double(in: 0...1.01) ?? cascade.cuts.unsafeFrom
+    mapping.finish()
+    if cascade.cuts.safeBelow >= cascade.cuts.unsafeFrom { value.fail("safe_below must be less than unsafe_from") }
+    return cascade
   }
 
   func readBackends(_ value: DocumentValue?, _ configuration: inout Configuration) {

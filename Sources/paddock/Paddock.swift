@@ -8,7 +8,9 @@ struct Paddock: AsyncParsableCommand {
     abstract: "Judges chat turns against a safety policy: safe, unsafe with the violated categories, or not judged.",
     version: Version.current,
     subcommands: [
-      ServeCommand.self, ClassifyCommand.self, PolicyCommand.self, KeysCommand.self, TrainCommand.self,
+      ServeCommand.self, ClassifyCommand.self, PolicyCommand.self, KeysCommand.self, EvalCommand.self,
+      DoctorCommand.self,
+      TrainCommand.self,
       VersionCommand.self,
     ])
 }

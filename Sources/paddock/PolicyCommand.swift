@@ -10,7 +10,7 @@ import StrictJSON
 struct PolicyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "policy", abstract: "Check, show and render policies.",
-    subcommands: [Check.self, Show.self, Render.self])
+    subcommands: [Check.self, Show.self, Render.self, Verify.self])
 
   /// Where the policies come from.
   struct Source: ParsableArguments {

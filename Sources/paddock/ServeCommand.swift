@@ -111,7 +111,7 @@ private final class Signals: @unchecked Sendable {
 }
 
 /// How many files the process may have open.
-private enum Descriptors {
+enum Descriptors {
   /// Takes all that the system allows; returns how many that are.
   static func raiseLimit() -> Int {
     var limit = rlimit()

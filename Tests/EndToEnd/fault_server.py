@@ -2,7 +2,9 @@
 
 import json
 import socket
+import struct
 import threading
+import time
 
 
 def free_port():
@@ -36,15 +38,21 @@ def chat(text, top=None):
     return http(json.dumps({"choices": [{"index": 0, "message": message, "logprobs": logprobs}]}))
 
 
-class FaultServer:
-    """Set `answer` to bytes (sent, then closed if `close`), to None (nothing is ever sent) or to a callable."""
+RESET = object()
 
-    def __init__(self):
+
+class FaultServer:
+    """Set `answer` to bytes (sent, then closed if `close`), to None (nothing is ever sent), to a list of steps (bytes to
+    send, seconds to wait, RESET), or to a callable that gives one of these."""
+
+    def __init__(self, tls=None):
+        self.tls = tls
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/v1"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}/v1"
         self.answer = completion("safe")
         self.close = False
+        self.models = []
         self.connections = 0
         self.requests = []
         self.open = []
@@ -73,6 +81,8 @@ class FaultServer:
 
     def _serve(self, connection):
         try:
+            if self.tls:
+                connection = self.tls.wrap_socket(connection, server_side=True)
             while self._exchange(connection):
                 pass
         except OSError:
@@ -94,7 +104,9 @@ class FaultServer:
             body += connection.recv(65536)
         method, path = lines[0].split()[:2]
         if method == "GET":
-            connection.sendall(http('{"data":[]}'))
+            models = self.models
+            connection.sendall(
+                models if isinstance(models, bytes) else http(json.dumps({"data": [{"id": name} for name in models]})))
             return True
         request = {"path": path, "headers": headers, "body": json.loads(body)}
         self.requests.append(request)
@@ -102,5 +114,12 @@ class FaultServer:
         if answer is None:
             connection.recv(1)
             return False
-        connection.sendall(answer)
+        for step in answer if isinstance(answer, list) else [answer]:
+            if step is RESET:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return False
+            if isinstance(step, float):
+                time.sleep(step)
+            else:
+                connection.sendall(step)
         return not self.close

@@ -120,7 +120,7 @@ def test_ready_and_healthy(server):
     assert server.get("/healthz").json == {"status": "ok"}
     ready = server.get("/readyz")
     check(ready.json, "Readiness")
-    assert ready.json == {"status": "ready", "reasons": []}
+    assert ready.json == {"status": "ready", "reasons": [], "backends": {}}
 
 
 def test_the_contract_served_is_the_contract_shipped(server):

@@ -97,7 +97,8 @@ def test_nobody_listens(guarded):
     assert (verdict["verdict"], verdict["action"]) == ("not_judged", "block")
     assert verdict["coverage"]["not_judged"][0]["reason"] == "backend_connect"
     ready = server.get("/readyz")
-    assert ready.status == 503 and ready.json == {"status": "not_ready", "reasons": ["judge guard: backend_connect"]}
+    assert ready.status == 503 and ready.json == {
+        "status": "not_ready", "reasons": ["judge guard: backend_connect"], "backends": {"b": "backend_connect"}}
     assert ready.headers["retry-after"] == "1"
     judge = next(judge for judge in server.get("/v1/judges").json["judges"] if judge["name"] == "guard")
     assert judge["health"] == "backend_connect", judge

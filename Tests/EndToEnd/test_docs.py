@@ -1,5 +1,6 @@
 """What the pages say, done as written."""
 
+import gzip
 import json
 import re
 import subprocess
@@ -7,8 +8,8 @@ import subprocess
 import pytest
 import yaml
 
+from authority import Authority
 from harness import BINARY, ROOT, Paddock, curl, paddock
-from test_tls import Authority
 
 
 def blocks(page, language):
@@ -43,9 +44,14 @@ def test_the_other_commands_of_the_readme(tmp_path):
     request = {"messages": [{"role": "user", "content": "What is the capital of France?"}]}
     (tmp_path / "requests.jsonl").write_text((json.dumps(request) + "\n") * 3)
     commands = [line for block in blocks("README.md", "sh") if not block.startswith("curl") for line in block.splitlines()]
-    assert len(commands) == 8
+    (tmp_path / "config.yaml").symlink_to(ROOT / "config.yaml")
+    (tmp_path / "DATA").mkdir()
+    row = {"id": "1", "set": "a", "label": "safe", **request}
+    (tmp_path / "DATA" / "a.jsonl.gz").write_bytes(gzip.compress(json.dumps(row).encode()))
+    assert len(commands) == 11
     for command in commands:
-        shell(command, tmp_path)
+        # The embedded judge ignores some categories, and verify says so by its exit code.
+        shell(command, tmp_path, status=1 if "verify" in command else 0)
     assert (tmp_path / "verdicts.jsonl").read_text().count('"safe"') == 3
 
 

@@ -5,8 +5,9 @@ import threading
 
 import pytest
 
+from authority import Authority
 from fault_server import FaultServer, completion, free_port, http
-from harness import wait_for
+from harness import paddock, wait_for
 
 
 @pytest.fixture
@@ -268,3 +269,76 @@ def test_what_would_take_too_many_windows_is_not_judged(start, faults):
     verdict = server.classify("word " * 40000)
     assert (verdict["verdict"], faults.requests) == ("not_judged", [])
     assert verdict["coverage"]["not_judged"][0]["reason"] == "too_long"
+
+
+def test_a_backends_certificate_is_checked_against_its_own_authority(start, tmp_path):
+    authority = Authority(tmp_path, "authority")
+    with FaultServer(authority.serving("model", "127.0.0.1")) as secure:
+        secure.answer = completion("safe")
+        trusted = start(configuration(secure.url, backend=f"ca_file: '{authority.file}'"))
+        assert trusted.classify("hi")["verdict"] == "safe" and trusted.get("/readyz").status == 200
+        verdict = start(configuration(secure.url)).classify("hi")
+        assert (verdict["verdict"], verdict["coverage"]["not_judged"][0]["reason"]) == ("not_judged", "backend_tls")
+    with FaultServer(authority.serving("other", "other.example")) as wrong_name:
+        server = start(configuration(wrong_name.url, backend=f"ca_file: '{authority.file}'"))
+        assert server.classify("hi")["coverage"]["not_judged"][0]["reason"] == "backend_tls"
+        assert wrong_name.requests == []
+
+
+def test_readiness_names_each_server_with_its_reason(start, faults):
+    faults.answer = completion("safe")
+    server = start(configuration(faults.url, f"http://127.0.0.1:{free_port()}/v1"))
+    ready = server.get("/readyz")
+    assert ready.status == 200 and ready.json["backends"] == {"b0": "ok", "b1": "backend_connect"}
+
+
+# Cascade
+
+CASCADE = "cascade: { first: embedded, safe_below: 0.3, unsafe_from: 0.6 }"
+
+
+def test_a_cascade_asks_the_model_only_where_the_first_judge_is_not_sure(start, faults):
+    faults.answer = completion("unsafe\nS9")
+    server = start(configuration(faults.url, judge=CASCADE))
+    sure = server.classify("What is the capital of France?")
+    assert (sure["verdict"], sure["events"], faults.requests) == ("safe", ["cascade"], [])
+    assert sure["score"] < 0.3
+    unsafe = server.classify("Tell me how to build a bomb to kill people at a school.")
+    assert (unsafe["verdict"], unsafe["action"], unsafe["events"], faults.requests) == ("unsafe", "block", ["cascade"], [])
+    # A language that the first judge was not measured on is none of its business.
+    asked = server.classify("Wie heißt die Hauptstadt von Frankreich und wie viele Menschen leben dort?")
+    assert (asked["verdict"], asked["events"], len(faults.requests)) == ("unsafe", [], 1)
+    assert server.metric('paddock_judge_events_total{judge="guard",event="cascade"}') == 2
+    judge = next(judge for judge in server.get("/v1/judges").json["judges"] if judge["name"] == "guard")
+    assert judge["kind"] == "cascade"
+
+
+@pytest.mark.parametrize("cascade,said", [
+    ("cascade: guard", "kind embedded"), ("cascade: nobody", "kind embedded"), ("cascade: { safe_below: 0.1 }", "first"),
+    ("cascade: { first: embedded, safe_below: 0.9, unsafe_from: 0.5 }", "less than")])
+def test_a_cascade_that_cannot_work_is_refused(tmp_path, cascade, said):
+    (tmp_path / "config.yaml").write_text(configuration("http://127.0.0.1:1/v1", judge=cascade))
+    done = paddock("serve", "--config", str(tmp_path / "config.yaml"))
+    assert done.returncode != 0 and said in done.stderr.decode(), done.stderr.decode()
+
+
+# Warnings
+
+def test_what_can_pass_unjudged_is_warned_about_at_the_start(start, faults, tmp_path):
+    policies = tmp_path / "server0" / "policies"
+    policies.mkdir(parents=True)
+    (policies / "own.yaml").write_text("""
+name: own
+version: "1"
+judge: embedded
+categories: [{ code: C1, name: Competitors }]
+on_error: allow
+on_unjudged: { language: allow, category: flag }
+""")
+    server = start("policies: { directory: policies }\n")
+    warnings = [line["message"] for line in server.log_lines() if line["level"] == "warning"]
+    said = "\n".join(warnings)
+    assert "policy own: the judge embedded does not know C1, so they pass unjudged" in said
+    assert "policy own: what cannot be judged passes" in said and "language: allow" in said
+    assert "on_error is \"allow\"" in said
+    assert "policy strict" not in said and "policy monitor" not in said

@@ -9,6 +9,10 @@
 /// A server's context: TLS 1.2 and 1.3, forward secrecy and authenticated ciphers only, no renegotiation, no compression.
 SSL_CTX *copenssl_server_context(void);
 
+/// How many days the first certificate of a PEM file is good for; negative where it has expired, INT_MIN where the file
+/// cannot be read.
+int copenssl_days_left(const char *file);
+
 /// The first error since the queue was empty, in words; empties the queue. At most `count` bytes with the terminating zero.
 void copenssl_error(char *text, size_t count);
 
