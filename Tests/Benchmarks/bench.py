@@ -22,6 +22,10 @@ PAGE = ROOT / "docs/performance.md"
 CHAT = ("I am planning a trip to Lisbon in May with two small children and my parents. Could you suggest a quiet neighbourhood "
         "to stay in, and three easy day trips by train that everybody would enjoy together?")
 CONNECTIONS = 64
+NUMBER = "########"
+# What a model server answers to everything, as fast as a server can.
+ANSWER = json.dumps({"choices": [{"index": 0, "text": "safe", "logprobs": {
+    "tokens": ["safe"], "token_logprobs": [-0.01], "top_logprobs": [{"safe": -0.01, "unsafe": -5.0}]}, "finish_reason": "stop"}]})
 
 
 def conversation(turns, characters):
@@ -62,6 +66,38 @@ http {{
         self.wait_for(plain)
         return f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{secure}", certificate, key
 
+    def start_model(self):
+        """A model server that answers at once, and an nginx in front of it: what a gateway that does nothing costs."""
+        model, proxy = self.free_port(), self.free_port()
+        common = f"""daemon off; worker_processes 1; error_log /dev/null; events {{ worker_connections 4096; }}
+http {{
+  access_log off; keepalive_requests 100000000; client_body_temp_path {self.folder}; proxy_temp_path {self.folder};
+  fastcgi_temp_path {self.folder}; uwsgi_temp_path {self.folder}; scgi_temp_path {self.folder};
+"""
+        (self.folder / "model.conf").write_text(f"pid {self.folder}/model.pid; {common}" + f"""
+  server {{ listen 127.0.0.1:{model} backlog=4096; location / {{ default_type application/json; return 200 '{ANSWER}'; }} }}
+}}
+""")
+        (self.folder / "proxy.conf").write_text(f"pid {self.folder}/proxy.pid; {common}" + f"""
+  upstream model {{ server 127.0.0.1:{model}; keepalive 256; keepalive_requests 100000000; }}
+  server {{ listen 127.0.0.1:{proxy};
+    location / {{ proxy_pass http://model; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}
+}}
+""")
+        for name, port in [("model", model), ("proxy", proxy)]:
+            self.spawn(["nginx", "-c", self.folder / f"{name}.conf", "-p", self.folder])
+            self.wait_for(port)
+        config = self.folder / "model.yaml"
+        config.write_text(f"""
+limits: {{ loops: 1, in_flight: 1024 }}
+telemetry: {{ access_log: false, log_level: warning }}
+cache: {{ bytes: 0 }}
+default_judge: guard
+judges: {{ guard: {{ kind: model, profile: llama-guard-3-8b, backends: [model] }} }}
+backends: {{ model: {{ dialect: openai-completions, url: 'http://127.0.0.1:{model}/v1', model: m, concurrency: 256 }} }}
+""")
+        return f"http://127.0.0.1:{model}", f"http://127.0.0.1:{proxy}", "http://" + self.start_paddock(config)[1]
+
     def wait_for(self, port):
         for _ in range(200):
             try:
@@ -96,7 +132,15 @@ http {{
         command = ["wrk", "-t1", f"-c{connections}", f"-d{self.seconds}s"]
         if body is not None:
             script = self.folder / "post.lua"
-            script.write_text("wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = [=[" + body + "]=]\n")
+            # The eight characters ######## become a number, so that no two requests are the same.
+            front, numbered, back = body.partition(NUMBER)
+            script.write_text("wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = [=[" + body + "]=]\n"
+                              + (f"""local front, back, n = [=[{front}]=], [=[{back}]=], 0
+function request()
+  n = n + 1
+  return wrk.format(nil, nil, nil, front .. string.format("%08d", n) .. back)
+end
+""" if numbered else ""))
             command += ["-s", str(script)]
         output = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
         if "Non-2xx" in output or "Socket errors" in output:
@@ -112,20 +156,42 @@ http {{
         row = [name, f"{statistics.median(pair[0] for pair in pairs):,.0f}", f"{statistics.median(pair[1] for pair in pairs):,.0f}",
                f"**{statistics.median(ratios):.2f}**", f"{ratios[0]:.2f} – {ratios[-1]:.2f}"]
         print(" | ".join(row), flush=True)
-        return [cell.replace(",", " ") for cell in row]
+        return [row[0], *(cell.replace(",", " ") for cell in row[1:])]
+
+    def open_loop(self, url, rate, *request):
+        """p50, p99, p99.9, the longest, all in microseconds, and the rate that was reached."""
+        client = self.folder / "openloop"
+        if not client.exists():
+            subprocess.run(["gcc", "-O2", "-o", client, HERE / "openloop.c"], check=True)
+        output = subprocess.run([client, url.rsplit(":", 1)[1], str(CONNECTIONS), str(rate), str(self.seconds), *request],
+                                capture_output=True, text=True, check=True).stdout.split()
+        return [float(value) for value in output]
+
+    def added(self, model, proxy, paddock, body):
+        """What nginx and Paddock add to the latency of a model server, at a rate that none of them feels."""
+        request = self.folder / "request"
+        request.write_bytes((f"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                             f"Content-Length: {len(body)}\r\n\r\n{body}").encode())
+        results = {model: [], proxy: [], paddock: []}
+        for _ in range(3 * self.rounds):
+            for url in results:
+                results[url].append(self.open_loop(url, 2000, str(request)))
+        medians = {url: [statistics.median(row[column] for row in rows) for column in range(3)] for url, rows in results.items()}
+        rows = []
+        for name, url in [("the model server itself", model), ("nginx in front of it", proxy), ("Paddock in front of it", paddock)]:
+            rows.append([name, *(f"{value:.0f}" for value in medians[url]),
+                         *("" if url == model else f"{value - base:.0f}" for value, base in zip(medians[url][:2], medians[model]))])
+            print(" | ".join(rows[-1]), flush=True)
+        return rows
 
     def latency(self, nginx, paddock):
         """Percentiles of an open loop at half of nginx's own peak, in microseconds."""
-        client = self.folder / "openloop"
-        subprocess.run(["gcc", "-O2", "-o", client, HERE / "openloop.c"], check=True)
         peak = max(self.rate(nginx) for _ in range(2))
         results = {nginx: [], paddock: []}
         # A tail needs more rounds than a rate: one stall of the machine is in it.
         for _ in range(3 * self.rounds):
             for url in results:
-                output = subprocess.run([client, url.rsplit(":", 1)[1], str(CONNECTIONS), str(peak / 2), str(self.seconds)],
-                                        capture_output=True, text=True, check=True).stdout.split()
-                results[url].append([float(value) for value in output])
+                results[url].append(self.open_loop(url, peak / 2))
         rows = []
         for name, url in [("nginx", nginx), ("Paddock", paddock)]:
             medians = [statistics.median(row[column] for row in results[url]) for column in range(5)]
@@ -227,31 +293,51 @@ def write(name, text):
     PAGE.write_text(before + start + text + end + rest.partition(end)[2])
 
 
+HEADER = ["work, 64 connections", "nginx, requests/s", "Paddock, requests/s", "ratio", "spread"]
+
+
+def measure_model(bench):
+    model, proxy, judged = bench.start_model()
+    numbered = json.dumps({"messages": [{"role": "user", "content": f"{NUMBER} {CHAT[:190]}"}]})
+    write("model", table([HEADER[0], "nginx `proxy_pass`, requests/s", *HEADER[2:]], [
+        bench.side_by_side("`POST /v1/classify`, 200 bytes, every one judged by the model", proxy + "/v1/classify",
+                           judged + "/v1/classify", numbered)]))
+    write("added", table(["2 000 requests/s", "p50, µs", "p99, µs", "p99.9, µs", "added p50", "added p99"],
+                         bench.added(model, proxy, judged, numbered)))
+
+
+def measure_server(bench):
+    nginx, nginx_tls, certificate, key = bench.start_nginx()
+    stage_one = HERE / "stage-one.yaml"
+    _, address, _ = bench.start_paddock(stage_one)
+    _, shipped, _ = bench.start_paddock(ROOT / "config.yaml")
+    secure = bench.folder / "tls.yaml"
+    secure.write_text(stage_one.read_text() + "listeners: [{ address: '127.0.0.1:0', tls: "
+                      f"{{ certificate: '{certificate}', key: '{key}' }} }}]\n")
+    _, tls, _ = bench.start_paddock(secure, arguments=())
+    small, large = json.dumps(conversation(1, 200)), json.dumps(conversation(8, 512))
+    rows = [
+        bench.side_by_side("`GET /healthz`", nginx + "/healthz", f"http://{address}/healthz"),
+        bench.side_by_side("`POST /v1/classify`, 200 bytes of chat", nginx + "/v1/classify", f"http://{address}/v1/classify", small),
+        bench.side_by_side("the same, 8 turns, 4 KiB", nginx + "/v1/classify", f"http://{address}/v1/classify", large),
+        bench.side_by_side("200 bytes, shipped `config.yaml`", nginx + "/v1/classify", f"http://{shipped}/v1/classify", small),
+        bench.side_by_side("`GET /healthz`, TLS 1.3", nginx_tls + "/healthz", f"https://{tls}/healthz"),
+    ]
+    write("rates", table(HEADER, rows))
+    write("latency", table(["open loop at half of nginx's peak", "requests/s", "p50, µs", "p99, µs", "p99.9, µs"],
+                           bench.latency(nginx, f"http://{address}")))
+    write("growth", table(["work", "requests/s", "cost"], growth(bench, address)))
+    write("costs", table(["", "measured", "target"], costs(bench, stage_one)))
+
+
 def main():
     bench = Bench(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    only = sys.argv[4:] or ["server", "model"]
     try:
-        nginx, nginx_tls, certificate, key = bench.start_nginx()
-        stage_one = HERE / "stage-one.yaml"
-        _, address, _ = bench.start_paddock(stage_one)
-        _, shipped, _ = bench.start_paddock(ROOT / "config.yaml")
-        secure = bench.folder / "tls.yaml"
-        secure.write_text(stage_one.read_text() + "listeners: [{ address: '127.0.0.1:0', tls: "
-                          f"{{ certificate: '{certificate}', key: '{key}' }} }}]\n")
-        _, tls, _ = bench.start_paddock(secure, arguments=())
-        small, large = json.dumps(conversation(1, 200)), json.dumps(conversation(8, 512))
-        header = ["work, 64 connections", "nginx, requests/s", "Paddock, requests/s", "ratio", "spread"]
-        rows = [
-            bench.side_by_side("`GET /healthz`", nginx + "/healthz", f"http://{address}/healthz"),
-            bench.side_by_side("`POST /v1/classify`, 200 bytes of chat", nginx + "/v1/classify", f"http://{address}/v1/classify", small),
-            bench.side_by_side("the same, 8 turns, 4 KiB", nginx + "/v1/classify", f"http://{address}/v1/classify", large),
-            bench.side_by_side("200 bytes, shipped `config.yaml`", nginx + "/v1/classify", f"http://{shipped}/v1/classify", small),
-            bench.side_by_side("`GET /healthz`, TLS 1.3", nginx_tls + "/healthz", f"https://{tls}/healthz"),
-        ]
-        write("rates", table(header, rows))
-        write("latency", table(["open loop at half of nginx's peak", "requests/s", "p50, µs", "p99, µs", "p99.9, µs"],
-                               bench.latency(nginx, f"http://{address}")))
-        write("growth", table(["work", "requests/s", "cost"], growth(bench, address)))
-        write("costs", table(["", "measured", "target"], costs(bench, stage_one)))
+        if "model" in only:
+            measure_model(bench)
+        if "server" in only:
+            measure_server(bench)
     finally:
         bench.stop()
 

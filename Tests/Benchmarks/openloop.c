@@ -2,7 +2,10 @@
 // counts from the time a request was due. So a server that stalls cannot hide it by keeping its clients from asking
 // (coordinated omission).
 //
-//   openloop PORT CONNECTIONS RATE SECONDS  ->  "p50 p99 p99.9 max" in microseconds, the rate that was reached, and errors
+//   openloop PORT CONNECTIONS RATE SECONDS [FILE]  ->  "p50 p99 p99.9 max" in microseconds, the rate that was reached, errors
+//
+// FILE holds the bytes of a request; the eight characters ######## in it become the number of the request. Without it,
+// GET /healthz is sent.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,7 +20,21 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char request[] = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+static char request[65536] = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+static size_t request_length;
+static char *number;
+
+static int read_request(const char *file) {
+  if (file) {
+    FILE *source = fopen(file, "rb");
+    if (!source) return 0;
+    request[fread(request, 1, sizeof request - 1, source)] = 0;
+    fclose(source);
+  }
+  request_length = strlen(request);
+  number = strstr(request, "########");
+  return 1;
+}
 
 enum { deepest = 4096 };
 
@@ -61,7 +78,7 @@ static int take(connection *client, int64_t *latencies, long *taken, long most) 
 }
 
 int main(int count, char **arguments) {
-  if (count != 5) return 2;
+  if ((count != 5 && count != 6) || !read_request(count == 6 ? arguments[5] : NULL)) return 2;
   int port = atoi(arguments[1]), connections = atoi(arguments[2]);
   double rate = atof(arguments[3]), seconds = atof(arguments[4]);
   long most = (long)(rate * seconds), taken = 0, sent = 0, errors = 0;
@@ -84,7 +101,13 @@ int main(int count, char **arguments) {
     // Everything that is due by now leaves.
     while (sent < most && start + (int64_t)(sent / rate * 1e9) <= now()) {
       connection *client = &clients[sent % connections];
-      if (client->count == deepest || send(client->descriptor, request, sizeof request - 1, MSG_NOSIGNAL) != sizeof request - 1) {
+      char digits[9];
+      if (number) {
+        snprintf(digits, sizeof digits, "%08ld", sent);
+        memcpy(number, digits, 8);
+      }
+      if (client->count == deepest
+          || send(client->descriptor, request, request_length, MSG_NOSIGNAL) != (ssize_t)request_length) {
         errors++;
         break;
       }
