@@ -60,18 +60,16 @@ public struct ModelJudge: Judge {
   public let description: JudgeDescription
   private let profile: ModelProfile
   private let pool: BackendPool
-  private let options: Options
   private let asking: Asking
   private let mode: Mode
-  private let builtin: [String: Taxonomy]
+  private let makePlans: QuestionPlan.Maker
+  private let plans: [ObjectIdentifier: (input: QuestionPlan, output: QuestionPlan)]
   private let store: (any VerdictStore)?
   private let flights = SingleFlight<VerdictKey, Answered>()
   /// How many calls a request has under way at most.
   private static let callsAtOnce = 8
   /// How many windows of one text are asked about at most; a longer text is not judged.
   private static let windows = 64
-  /// Room for the answer, and for what an estimate of tokens may miss of the template.
-  private static let spareTokens = 128
 
   /// A judge that renders with `profile` and asks `pool`. Completed judgements are kept in `store`, where there is one.
   public init(
@@ -81,12 +79,18 @@ public struct ModelJudge: Judge {
     let profile = options.isLoose ? profile.loose : profile
     self.profile = profile
     self.pool = pool
-    self.options = options
     // What does not fit is refused when the configuration is read; a prompt is what most servers take.
     asking = Asking(profile, pool.hosts[0].backend.dialect) ?? .prompt
     mode = profile.asksOnePerCategory ? .onePerCategory : options.mode
     self.store = store
-    builtin = policies.builtinTaxonomies
+    let makePlans = QuestionPlan.Maker(
+      profile: profile, asking: asking, mode: mode, contextTokens: options.contextTokens,
+      builtin: policies.builtinTaxonomies)
+    self.makePlans = makePlans
+    plans = Dictionary(
+      policies.policies.values.map {
+        (ObjectIdentifier($0), (makePlans.plan(for: $0, .input), makePlans.plan(for: $0, .output)))
+      }, uniquingKeysWith: { first, _ in first })
     let model = pool.hosts[0].backend.model
     description = JudgeDescription(
       name: name, kind: "model", model: model, digest: profile.digest(withModel: model))
@@ -94,17 +98,12 @@ public struct ModelJudge: Judge {
 
   /// Categories that no line of the prompt stands for.
   public func unscoredCategories(of policy: Policy, direction: Direction) -> [Int] {
-    block(for: policy, direction).unreached
+    plan(for: policy, direction).unreached
   }
 
-  /// Whether the categories are the server's affair: it applies its own template, or judges by itself.
-  private var isNative: Bool { asking == .turns || asking == .conversation }
-
-  /// Where the categories are the server's affair, they are the model's own, whatever the policy says.
-  private func block(for policy: Policy, _ direction: Direction) -> ModelProfile.CategoryBlock {
-    isNative
-      ? profile.nativeBlock(for: policy.taxonomy, direction)
-      : profile.block(for: policy, direction: direction, builtin: builtin)
+  private func plan(for policy: Policy, _ direction: Direction) -> QuestionPlan {
+    guard let both = plans[ObjectIdentifier(policy)] else { return makePlans.plan(for: policy, direction) }
+    return direction == .input ? both.input : both.output
   }
 
   /// Whether one of the servers answers.
@@ -119,9 +118,7 @@ public struct ModelJudge: Judge {
 
   /// Asks about each run of messages in scope.
   public func judge(_ request: JudgeRequest) async -> JudgeReport {
-    let block = block(for: request.policy, request.direction)
-    let blocks = mode == .allInOne || isNative || block.entries.isEmpty ? [block] : block.separated
-    let room = roomForText(block)
+    let plan = plan(for: request.policy, request.direction)
     var report = JudgeReport()
     var calls: [Call] = []
     var used = Set(request.scope)
@@ -133,17 +130,17 @@ public struct ModelJudge: Judge {
         report.observations.append(isInstruction ? .skipped(.role, parts) : .failed(.notRenderable, parts))
         continue
       }
-      guard let windows = question.windows(of: room, most: Self.windows) else {
+      guard let windows = question.windows(of: plan.room, most: Self.windows) else {
         report.observations.append(.skipped(.tooLong, parts))
         continue
       }
       for turns in windows.prompts {
-        for block in blocks {
-          guard let model = modelRequest(turns, block) else {
+        for asked in plan.questions {
+          guard let model = modelRequest(turns, asked) else {
             report.observations.append(.failed(.notRenderable, parts))
             continue
           }
-          calls.append(Call(model: model, block: block, parts: parts))
+          calls.append(Call(model: model, asked: asked, parts: parts))
         }
       }
       outside.formUnion(question.messages.subtracting(windows.used))
@@ -157,31 +154,25 @@ public struct ModelJudge: Judge {
     return report
   }
 
-  /// What of the model's window the text may take.
-  private func roomForText(_ block: ModelProfile.CategoryBlock) -> Int {
-    let frame = profile.render([RenderedTurn(side: .output, text: "", messages: [])], block: block) ?? ""
-    let window = min(profile.contextTokens, options.contextTokens ?? .max)
-    return window - TokenEstimate.tokens(frame) - Self.spareTokens
-  }
-
-  private func modelRequest(_ turns: [RenderedTurn], _ block: ModelProfile.CategoryBlock) -> ModelRequest? {
-    let constraint = profile.constraint(for: block)
-    let said = turns.map { ModelRequest.Turn(role: $0.side == .output ? "assistant" : "user", content: $0.text) }
+  private func modelRequest(_ turns: [RenderedTurn], _ asked: QuestionPlan.Asked) -> ModelRequest? {
+    func said() -> [ModelRequest.Turn] {
+      turns.map { ModelRequest.Turn(role: $0.side == .output ? "assistant" : "user", content: $0.text) }
+    }
     let content: ModelRequest.Content
     switch asking {
-    case .conversation: content = .conversation(said)
-    case .turns: content = .turns(said)
+    case .conversation: content = .conversation(said())
+    case .turns: content = .turns(said())
     case .prompt, .message:
-      guard let prompt = profile.render(turns, block: block) else { return nil }
+      guard let prompt = profile.render(turns, in: asked.frame) else { return nil }
       content = asking == .prompt ? .prompt(prompt) : .turns([.init(role: "user", content: prompt)])
     }
-    return ModelRequest(content, constraint: constraint, maximumTokens: profile.answerTokens)
+    return ModelRequest(content, constraint: asked.constraint, maximumTokens: profile.answerTokens)
   }
 
   /// One question about one block.
   private struct Call: Sendable {
     let model: ModelRequest
-    let block: ModelProfile.CategoryBlock
+    let asked: QuestionPlan.Asked
     let parts: [PartPath]
   }
 
@@ -249,14 +240,15 @@ public struct ModelJudge: Judge {
     _ call: Call, deadline: ContinuousClock.Instant, trace: String?, _ key: VerdictKey
   ) async -> Answered {
     let (result, events) = await pool.ask(call.model, deadline: deadline, trace: trace) { answer in
-      reading(of: answer, call.block)
+      reading(of: answer, call.asked)
     }
     if case .success(let reading) = result { await store?.store(reading, for: key) }
     return Answered(result: result.mapError(FailureReason.init), events: JudgeEvents(events))
   }
 
   /// Nil where the answer is no verdict.
-  private func reading(of answer: ModelAnswer, _ block: ModelProfile.CategoryBlock) -> Reading? {
+  private func reading(of answer: ModelAnswer, _ asked: QuestionPlan.Asked) -> Reading? {
+    let block = asked.block
     if let flags = answer.flags { return reading(of: flags, block) }
     guard let verdict = profile.verdict(of: answer.text, in: block) else { return nil }
     var reading = Reading()
@@ -273,7 +265,7 @@ public struct ModelJudge: Judge {
         if categories.isEmpty { reading.unmapped.append(code) } else { reading.named += categories }
       }
     }
-    if mode == .onePerCategory, !isNative, block.entries.count == 1 { reading.attribute(to: block.entries[0]) }
+    if asked.isAboutOne { reading.attribute(to: block.entries[0]) }
     return reading
   }
 

@@ -7,10 +7,13 @@ actor CurlMulti {
   let loop: EventLoop
   nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
-  private let multi: OpaqueMulti
+  private let multi: OpaqueHandle
   private var sockets: [curl_socket_t: CurlSocket] = [:]
   private var timer: LoopTimer?
   private var transfers: [UnsafeMutableRawPointer: Transfer] = [:]
+  /// Handles for the next transfers: making one costs more than clearing one.
+  private var spare: [OpaqueHandle] = []
+  private static let spareLimit = 64
 
   /// The transfers of a loop. Call on the loop.
   static func of(_ loop: EventLoop) -> CurlMulti { loop.attachment(CurlMulti.self) { CurlMulti(loop: loop) } }
@@ -21,17 +24,20 @@ actor CurlMulti {
   private init(loop: EventLoop) {
     precondition(Self.isReady, "curl cannot be initialised")
     self.loop = loop
-    multi = OpaqueMulti(pointer: curl_multi_init())
+    multi = OpaqueHandle(pointer: curl_multi_init())
     // Idle connections that are kept for reuse.
     _ = ccurl_multi_set_long(multi.pointer, CURLMOPT_MAXCONNECTS, 64)
     // The loop's attachments live as long as the loop, and nothing of curl is called after it.
     ccurl_multi_set_callbacks(multi.pointer, onSocket, onTimer, Unmanaged.passUnretained(self).toOpaque())
   }
 
-  deinit { curl_multi_cleanup(multi.pointer) }
+  deinit {
+    for easy in spare { curl_easy_cleanup(easy.pointer) }
+    curl_multi_cleanup(multi.pointer)
+  }
 
   /// A C handle that is used on the loop alone.
-  private struct OpaqueMulti: @unchecked Sendable {
+  private struct OpaqueHandle: @unchecked Sendable {
     let pointer: UnsafeMutableRawPointer?
   }
 
@@ -39,7 +45,9 @@ actor CurlMulti {
 
   /// Does a transfer; a task that is cancelled takes it off the wire.
   func perform(_ call: HTTPCall) async -> Result<HTTPReply, BackendFailure> {
-    guard let transfer = Transfer(call) else { return .failure(.transfer) }
+    guard let easy = spare.popLast()?.pointer ?? curl_easy_init() else { return .failure(.transfer) }
+    let transfer = Transfer(call, on: easy)
+    defer { release(easy) }
     let alarm = call.firstByteTimeout.map { patience in
       loop.schedule(at: .now + patience) { [weak self] in
         self?.assumeIsolated { if !transfer.hasBegun { $0.finish(transfer, .failure(.timeout)) } }
@@ -62,10 +70,18 @@ actor CurlMulti {
 
   /// Takes a transfer off and answers its caller, once.
   private func finish(_ transfer: Transfer, _ result: Result<HTTPReply, BackendFailure>) {
-    guard transfers.removeValue(forKey: transfer.easy) != nil else { return }
+    // The handle may be another transfer's by now.
+    guard transfers[transfer.easy] === transfer else { return }
+    transfers[transfer.easy] = nil
     curl_multi_remove_handle(multi.pointer, transfer.easy)
     transfer.continuation?.resume(returning: result)
     transfer.continuation = nil
+  }
+
+  private func release(_ easy: UnsafeMutableRawPointer) {
+    guard spare.count < Self.spareLimit else { return curl_easy_cleanup(easy) }
+    curl_easy_reset(easy)
+    spare.append(OpaqueHandle(pointer: easy))
   }
 
   private func reap() {

@@ -31,16 +31,13 @@ final class Transfer: @unchecked Sendable {
   fileprivate var received: [UInt8] = []
   fileprivate var isTooLarge = false
 
-  init?(_ call: HTTPCall) {
-    guard let easy = curl_easy_init() else { return nil }
+  /// A transfer on a handle that is its own from now on, and that has no options yet.
+  init(_ call: HTTPCall, on easy: UnsafeMutableRawPointer) {
     self.easy = easy
     configure(call)
   }
 
-  deinit {
-    curl_easy_cleanup(easy)
-    curl_slist_free_all(headers)
-  }
+  deinit { curl_slist_free_all(headers) }
 
   private func configure(_ call: HTTPCall) {
     _ = ccurl_set_string(easy, CURLOPT_URL, call.url)

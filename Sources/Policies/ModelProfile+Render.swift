@@ -35,6 +35,28 @@ public struct RenderedTurn: Sendable, Equatable {
   }
 }
 
+/// What of a prompt is the same for all conversations under one block of categories.
+public struct PromptFrame: Sendable {
+  /// The texts around the conversation, by whose turn is asked about.
+  fileprivate let input: [String]
+  fileprivate let output: [String]
+  /// The bytes of the longer one.
+  public let bytes: Int
+
+  /// The frame of a block.
+  public init(_ profile: ModelProfile, _ block: ModelProfile.CategoryBlock) {
+    let categories = block.text
+    func texts(_ side: Side) -> [String] {
+      profile.template[side].split(at: .conversation, [.role: profile.role(of: side), .categories: categories])
+    }
+    (input, output) = (texts(.input), texts(.output))
+    bytes = [input, output].map { $0.reduce(0) { $0 + $1.utf8.count } }.max() ?? 0
+  }
+
+  /// The frame without a conversation.
+  public var text: String { input.joined().utf8.count > output.joined().utf8.count ? input.joined() : output.joined() }
+}
+
 extension ModelProfile {
   /// The prompt that asks about the last turn of a conversation; nil where there is no turn to ask about.
   ///
@@ -48,14 +70,36 @@ extension ModelProfile {
 
   /// The prompt that asks about the last of these turns; nil where there is none.
   public func render(_ turns: [RenderedTurn], block: CategoryBlock) -> String? {
-    guard let last = turns.last else { return nil }
-    let rendered = turns.map { turn.render([.role: role(of: $0.side), .text: $0.text]) }
-    return template[last.side].render([
-      .role: role(of: last.side), .categories: block.text, .conversation: rendered.joined(separator: "\n\n"),
-    ])
+    render(turns, in: PromptFrame(self, block))
   }
 
-  private func role(of side: Side) -> String { side == .output ? outputRole : inputRole }
+  /// The same in a frame that was made before.
+  public func render(_ turns: [RenderedTurn], in frame: PromptFrame) -> String? {
+    guard let last = turns.last else { return nil }
+    let texts = last.side == .output ? frame.output : frame.input
+    var prompt = ""
+    prompt.reserveCapacity(turns.reduce(frame.bytes) { $0 + $1.text.utf8.count + 64 })
+    for (index, text) in texts.enumerated() {
+      if index > 0 { append(turns, to: &prompt) }
+      prompt += text
+    }
+    return prompt
+  }
+
+  private func append(_ turns: [RenderedTurn], to prompt: inout String) {
+    for (index, turn) in turns.enumerated() {
+      if index > 0 { prompt += "\n\n" }
+      self.turn.append(to: &prompt) { slot in
+        switch slot {
+        case .role: role(of: turn.side)
+        case .text: turn.text
+        default: ""
+        }
+      }
+    }
+  }
+
+  fileprivate func role(of side: Side) -> String { side == .output ? outputRole : inputRole }
 
   /// The turns of a conversation, starting with the user's, and the messages that are in none.
   public func turns(

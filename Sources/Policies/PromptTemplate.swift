@@ -48,16 +48,33 @@ struct PromptTemplate: Sendable {
     }
   }
 
+  /// The texts around a slot, with all others filled.
+  func split(at slot: Slot, _ values: [Slot: String]) -> [String] {
+    var texts = [""]
+    for piece in pieces {
+      switch piece {
+      case .literal(let literal): texts[texts.count - 1] += literal
+      case .slot(slot): texts.append("")
+      case .slot(let other): texts[texts.count - 1] += values[other] ?? ""
+      }
+    }
+    return texts
+  }
+
   /// The text with its slots filled; a slot without a value stays empty.
   func render(_ values: [Slot: String]) -> String {
     var text = ""
-    text.reserveCapacity(values.values.reduce(1024) { $0 + $1.utf8.count })
+    append(to: &text) { values[$0] ?? "" }
+    return text
+  }
+
+  /// Appends the text with its slots filled.
+  func append(to text: inout String, _ value: (Slot) -> String) {
     for piece in pieces {
       switch piece {
       case .literal(let literal): text += literal
-      case .slot(let slot): text += values[slot] ?? ""
+      case .slot(let slot): text += value(slot)
       }
     }
-    return text
   }
 }

@@ -186,27 +186,33 @@ public struct JSONWriter: Sendable {
     text.withUTF8 { text in
       bytes.append(UInt8(ascii: "\""))
       var isASCII = true
-      let plain = PlainText.end(of: text, from: 0, isASCII: &isASCII)
-      bytes.append(contentsOf: UnsafeBufferPointer(rebasing: text[..<plain]))
-      if plain < text.count { escape(UnsafeBufferPointer(rebasing: text[plain...])) }
+      var position = 0
+      while true {
+        let plain = PlainText.end(of: text, from: position, isASCII: &isASCII)
+        bytes.append(contentsOf: UnsafeBufferPointer(rebasing: text[position..<plain]))
+        guard plain < text.count else { break }
+        escape(text[plain])
+        position = plain + 1
+      }
       bytes.append(UInt8(ascii: "\""))
     }
   }
 
-  private mutating func escape(_ text: UnsafeBufferPointer<UInt8>) {
-    for byte in text {
-      switch byte {
-      case UInt8(ascii: "\""): bytes.append(contentsOf: [UInt8(ascii: "\\"), byte])
-      case UInt8(ascii: "\\"): bytes.append(contentsOf: [byte, byte])
-      case 0x0A: bytes.append(contentsOf: "\\n".utf8)
-      case 0x0D: bytes.append(contentsOf: "\\r".utf8)
-      case 0x09: bytes.append(contentsOf: "\\t".utf8)
-      case 0..<0x20:
-        bytes.append(contentsOf: "\\u00".utf8)
-        bytes.append(Self.hex(byte >> 4))
-        bytes.append(Self.hex(byte & 15))
-      default: bytes.append(byte)
-      }
+  private mutating func escape(_ byte: UInt8) {
+    func pair(_ second: UInt8) {
+      bytes.append(UInt8(ascii: "\\"))
+      bytes.append(second)
+    }
+    switch byte {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"): pair(byte)
+    case 0x0A: pair(UInt8(ascii: "n"))
+    case 0x0D: pair(UInt8(ascii: "r"))
+    case 0x09: pair(UInt8(ascii: "t"))
+    case 0..<0x20:
+      bytes.append(contentsOf: "\\u00".utf8)
+      bytes.append(Self.hex(byte >> 4))
+      bytes.append(Self.hex(byte & 15))
+    default: bytes.append(byte)
     }
   }
 

@@ -1,12 +1,14 @@
 """Model servers that fail, come back, are slow or many; equal questions at once and again; texts longer than a window."""
 
 import json
+import socket
 import threading
+import time
 
 import pytest
 
 from authority import Authority
-from fault_server import FaultServer, completion, free_port, http
+from fault_server import RESET, FaultServer, completion, free_port, http
 from harness import paddock, wait_for
 
 
@@ -165,8 +167,68 @@ def test_equal_questions_at_once_are_asked_once(start, faults):
     assert sorted(map(tuple, [verdict["events"] for verdict in verdicts])) == [()] + [("shared",)] * 39
 
 
+def test_a_thousand_equal_questions_at_once_are_one_call(start, faults):
+    release = threading.Event()
+    def slow(_):
+        release.wait(20)
+        return completion("unsafe\nS9")
+    faults.answer = slow
+    server = start(configuration(faults.url).replace("500", "20000")
+                   + "limits: { in_flight: 1000, deadline_ms: 30000 }\n")
+    body = json.dumps({"messages": [{"role": "user", "content": "same"}]}).encode()
+    request = (b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
+               b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(1000)]
+    for client in clients:
+        client.sendall(request)
+    # One more request would wait, so the page of metrics is asked for from another place: it needs no judge.
+    wait_for(lambda: server.metric("paddock_in_flight") == 1000, 20)
+    release.set()
+    answers = []
+    for client in clients:
+        with client, client.makefile("rb") as stream:
+            answers.append(stream.read())
+    assert all(answer.startswith(b"HTTP/1.1 200") and b'"verdict":"unsafe"' in answer for answer in answers)
+    assert sum(b'"events":["shared"]' in answer for answer in answers) == 999 and len(faults.requests) == 1
+
+
+@pytest.mark.parametrize("trouble", ["dead", "slow", "flapping"])
+def test_under_load_a_server_in_trouble_fills_no_queue_and_comes_back(start, faults, trouble):
+    """Sixteen clients ask without a pause, while the server is in trouble and after."""
+    in_trouble, stop, number = threading.Event(), threading.Event(), iter(range(10**9))
+    in_trouble.set()
+    def answer(_):
+        if not in_trouble.is_set():
+            return completion("safe")
+        if trouble == "slow":
+            return [0.6, completion("safe")]
+        if trouble == "flapping" and next(number) % 3:
+            return completion("safe")
+        return [RESET]
+    faults.answer = answer
+    server = start(configuration(faults.url, backend="concurrency: 4, queue: 8, breaker: { failures: 5, pause_ms: 200 }"))
+    verdicts, queued = [], []
+    def ask():
+        while not stop.is_set():
+            verdicts.append(server.classify(f"question {next(number)}")["verdict"])
+    clients = [threading.Thread(target=ask) for _ in range(16)]
+    for client in clients:
+        client.start()
+    for _ in range(15):
+        time.sleep(0.1)
+        queued.append(server.metric('paddock_backend_queued{backend="b0"}'))
+    assert max(queued) <= 8 and "not_judged" in verdicts
+    if trouble != "flapping":
+        assert set(verdicts) == {"not_judged"}
+    in_trouble.clear()
+    wait_for(lambda: verdicts[-16:] == ["safe"] * 16, 10)
+    stop.set()
+    for client in clients:
+        client.join()
+    assert server.metric('paddock_backend_queued{backend="b0"}') == server.metric('paddock_backend_in_flight{backend="b0"}') == 0
+
+
 def test_a_client_that_leaves_hands_its_question_over(start, faults):
-    import socket
     release = threading.Event()
     def slow(_):
         release.wait(10)
