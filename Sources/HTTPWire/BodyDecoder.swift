@@ -3,7 +3,7 @@ public struct BodyDecoder: Sendable {
   private enum State: Sendable, Equatable {
     case length(Int)
     case chunkSize(value: Int, digits: Int)
-    case chunkExtension(Int)
+    case chunkExtension(Int, ChunkExtension)
     case chunkSizeEnd(Int)
     case chunkData(Int)
     case chunkEnd
@@ -77,9 +77,14 @@ public struct BodyDecoder: Sendable {
   private mutating func step(_ byte: UInt8) throws(HTTPError) {
     switch state {
     case .chunkSize(let value, let digits): try size(byte, value, digits)
-    case .chunkExtension(let size):
+    case .chunkExtension(let size, var place):
       try count()
-      if byte == 0x0D { state = .chunkSizeEnd(size) } else if !HeadReader.isFieldByte(byte) { throw .malformedChunk }
+      if byte == 0x0D, place.isComplete {
+        state = .chunkSizeEnd(size)
+      } else {
+        guard place.take(byte) else { throw .malformedChunk }
+        state = .chunkExtension(size, place)
+      }
     case .chunkSizeEnd(let size):
       guard byte == 0x0A else { throw .malformedChunk }
       state = size == 0 ? .trailerStart : .chunkData(size)
@@ -102,9 +107,9 @@ public struct BodyDecoder: Sendable {
     case 0x0D where digits > 0:
       state = .chunkSizeEnd(value)
       return
-    case UInt8(ascii: ";") where digits > 0:
+    case UInt8(ascii: ";") where digits > 0, 0x20 where digits > 0, 0x09 where digits > 0:
       try count()
-      state = .chunkExtension(value)
+      state = .chunkExtension(value, byte == UInt8(ascii: ";") ? .beforeName : .beforeSemicolon)
       return
     default: throw .malformedChunk
     }

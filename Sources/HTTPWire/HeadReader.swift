@@ -31,7 +31,7 @@ struct HeadReader {
     let body = try self.body(version)
     // Below 1.1 an expectation is ignored (RFC 9110 §10.1.1).
     let isExpecting = framing.hasExpectation && version == .http11
-    if isExpecting, !headers.values("expect").allSatisfy({ $0.lowercased() == "100-continue" }) {
+    if isExpecting, !headers.values("expect").allSatisfy({ Self.lowercase($0) == "100-continue" }) {
       throw .unsupportedExpectation
     }
     let options = framing.hasConnection ? Self.options(headers) : []
@@ -43,9 +43,15 @@ struct HeadReader {
 
   /// The options of all `Connection` fields, in lower case.
   private static func options(_ headers: HTTPHeaders) -> [String] {
-    headers.values("connection").flatMap { $0.lowercased().split(separator: ",") }.map { option in
+    headers.values("connection").flatMap { lowercase($0).split(separator: ",") }.map { option in
       String(option.drop { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" })
     }
+  }
+
+  /// ASCII letters in lower case and nothing else: Unicode knows other characters whose lower case is a `k`, and a proxy in
+  /// front would not take `chun\u{212A}ed` for `chunked`.
+  private static func lowercase(_ text: String) -> String {
+    String(decoding: text.utf8.map(lowercased), as: UTF8.self)
   }
 
   // MARK: The request line
@@ -63,9 +69,7 @@ struct HeadReader {
 
   private mutating func target() throws(HTTPError) -> Range<Int> {
     let start = position
-    while position < bytes.count, bytes[position] > 0x20, bytes[position] < 0x7F, bytes[position] != 0x23 {
-      position += 1
-    }
+    while position < bytes.count, Self.isTargetByte(bytes[position]) { position += 1 }
     guard position < bytes.count, bytes[position] == 0x20 else {
       let isLineEnd = position < bytes.count && bytes[position] == 0x0D
       throw isLineEnd ? .malformedRequestLine : .malformedTarget
@@ -155,7 +159,7 @@ struct HeadReader {
   private func body(_ version: RequestHead.Version) throws(HTTPError) -> RequestHead.Body {
     if let coding = framing.coding {
       guard framing.lengths == 0, framing.codings == 1, version == .http11 else { throw .badTransferEncoding }
-      let codings = String(decoding: bytes[coding.value], as: UTF8.self).lowercased().split(
+      let codings = Self.lowercase(String(decoding: bytes[coding.value], as: UTF8.self)).split(
         separator: ",", omittingEmptySubsequences: false
       ).map { $0.drop { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" } }
       // Without `chunked` at the end, and there alone, nobody can tell where the body ends.
@@ -186,6 +190,18 @@ struct HeadReader {
     }
     return (low, high)
   }()
+
+  /// What a URI is made of but `#`, which never reaches a server (RFC 3986 §2).
+  @inline(__always)
+  private static func isTargetByte(_ byte: UInt8) -> Bool {
+    if (byte | 0x20) &- 0x61 < 26 || byte &- 0x2D < 13 { return true }
+    switch byte {
+    case UInt8(ascii: "\""), UInt8(ascii: "#"), UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "\\"),
+      UInt8(ascii: "^"), UInt8(ascii: "`"), UInt8(ascii: "{"), UInt8(ascii: "|"), UInt8(ascii: "}"):
+      return false
+    default: return byte > 0x20 && byte < 0x7F
+    }
+  }
 
   @inline(__always)
   static func isToken(_ byte: UInt8) -> Bool {

@@ -16,7 +16,12 @@ enum RequestTarget {
       end += 1
     }
     let path = rest[..<end]
-    let query = end < rest.endIndex ? String(decoding: rest[(end + 1)...], as: UTF8.self) : nil
+    var query: String?
+    if end < rest.endIndex {
+      // The escapes of a query are nobody's here, but a broken one is no target.
+      if rest[end...].contains(UInt8(ascii: "%")) { _ = try normalised(rest[end...]) }
+      query = String(decoding: rest[(end + 1)...], as: UTF8.self)
+    }
     if hasEscapes { return (String(decoding: try normalised(path), as: UTF8.self), query) }
     return (path.isEmpty ? "/" : String(decoding: path, as: UTF8.self), query)
   }
@@ -89,7 +94,8 @@ enum HostField {
     guard position < value.count else { return true }
     guard value[position] == UInt8(ascii: ":") else { return false }
     let port = value[(position + 1)...]
-    return port.count <= 5 && port.allSatisfy { $0 &- 0x30 < 10 }
+    guard port.count <= 5, port.allSatisfy({ $0 &- 0x30 < 10 }) else { return false }
+    return port.reduce(0) { $0 * 10 + Int($1 &- 0x30) } <= 65_535
   }
 
   /// Unreserved characters, sub-delims but the comma, and escapes: a comma would be a list of hosts to some readers.

@@ -56,7 +56,15 @@ private func outcome(_ bytes: [UInt8], splits: [Int], limits: HeadLimits = HeadL
     ("GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", "GET / - http11 none true false Host=[::1]:80 34"),
     ("GET / HTTP/1.1\r\nHost: a\r\nX: \u{FC}\r\n\r\n", "GET / - http11 none true false Host=a&X=\u{FC} 34"),
     ("GET / HTTP/1.1\r\nHost:\r\n\r\n", "GET / - http11 none true false Host= 25"),
-    ("GET /%68ealth%2F?%zz HTTP/1.1\r\nHost: a\r\n\r\n", "GET /health%2F %zz http11 none true false Host=a 42"),
+    (
+      "GET /-._~!$&'()*+,;=:@%20?/?[] HTTP/1.1\r\nHost: a:65535\r\n\r\n",
+      "GET /-._~!$&'()*+,;=:@%20 /?[] http11 none true false Host=a:65535 58"
+    ),
+    (
+      "GET / HTTP/1.0\r\nConnection: \u{212A}eep-alive\r\n\r\n",
+      "GET / - http10 none false false Connection=\u{212A}eep-alive 44"
+    ),
+    ("GET /%68ealth%2F?%41 HTTP/1.1\r\nHost: a\r\n\r\n", "GET /health%2F %41 http11 none true false Host=a 42"),
     ("GET / HTTP/1.1\r\nHost: a\r\n", "more"), ("", "more"), ("\r\n", "more"),
   ]
 
@@ -95,13 +103,24 @@ private func outcome(_ bytes: [UInt8], splits: [Int], limits: HeadLimits = HeadL
     ),
     ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", .unsupportedTransferEncoding),
     ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: xchunked\r\n\r\n", .badTransferEncoding),
+    // The Kelvin sign, whose lower case is a k.
+    ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chun\u{212A}ed\r\n\r\n", .badTransferEncoding),
+    ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked;q=1\r\n\r\n", .badTransferEncoding),
+    ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: ,chunked\r\n\r\n", .unsupportedTransferEncoding),
+    ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked,\r\n\r\n", .badTransferEncoding),
     ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", .badTransferEncoding),
     ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", .badTransferEncoding),
     ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding:\r\n\r\n", .badTransferEncoding),
     ("GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", .malformedTarget),
     ("GET /%4 HTTP/1.1\r\nHost: a\r\n\r\n", .malformedTarget),
+    ("GET /?%zz HTTP/1.1\r\nHost: a\r\n\r\n", .malformedTarget),
+    ("GET /?a=% HTTP/1.1\r\nHost: a\r\n\r\n", .malformedTarget),
+    ("GET /a\\b HTTP/1.1\r\nHost: a\r\n\r\n", .malformedTarget),
+    ("GET /<a> HTTP/1.1\r\nHost: a\r\n\r\n", .malformedTarget),
+    ("GET /?{\"a\"|b} HTTP/1.1\r\nHost: a\r\n\r\n", .malformedTarget),
     ("GET http://a@b/ HTTP/1.1\r\nHost: a\r\n\r\n", .malformedTarget),
     ("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", .malformedTarget),
+    ("GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", .badHost),
     ("GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", .badHost), ("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", .badHost),
     ("GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", .badHost), ("GET / HTTP/1.1\r\nHost: [x]\r\n\r\n", .badHost),
     ("\u{16}\u{3}\u{1}", .malformedRequestLine),
