@@ -31,6 +31,9 @@ func tests(_ name: String, _ more: [Target.Dependency] = []) -> Target {
     swiftSettings: swiftSettings)
 }
 
+/// C that counts: optimised in debug builds too, where the tests would wait minutes for it.
+func kernels(_ name: String) -> Target { .target(name: name, cSettings: [.unsafeFlags(["-O2"])]) }
+
 /// A thin C target: static-inline wrappers over a system library, or bytes embedded in the binary.
 func shim(_ name: String, links library: String? = nil) -> Target {
   .target(name: name, linkerSettings: library.map { [.linkedLibrary($0)] } ?? [])
@@ -53,8 +56,10 @@ let package = Package(
     shim("CCrypto", links: "crypto"),
     shim("COpenSSL", links: "ssl"),
     shim("CWeights"),
-    shim("CScoring"),
+    kernels("CScoring"),
+    kernels("CEncoder"),
     shim("CBuiltins"),
+    kernels("CTextViews"),
 
     // pure: no sockets, no TLS, no curl
     room("StrictJSON", []),
@@ -62,7 +67,8 @@ let package = Package(
     room("HTTPWire", []),
     room("Documents", [.product(name: "Yams", package: "Yams")]),
     room("Policies", ["Documents", "Conversations", "StrictJSON", "CCrypto", "CBuiltins"]),
-    room("Classifier", ["CCrypto", "CScoring", "CWeights", "StrictJSON"]),
+    room("Classifier", ["CCrypto", "CEncoder", "CScoring", "CWeights", "StrictJSON"]),
+    room("TextViews", ["CTextViews"]),
     room("Screening", ["Conversations", "Policies"]),
 
     // base
@@ -75,11 +81,11 @@ let package = Package(
     room("ModelBackends", ["EventLoops", "Locking", "Telemetry", "CCurl", "StrictJSON", "Policies"]),
 
     // core
-    room("Guard", ["Screening", "Classifier", "ModelBackends", "EventLoops", "Telemetry"]),
+    room("Guard", ["Screening", "Classifier", "TextViews", "ModelBackends", "EventLoops", "Telemetry"]),
 
     // product
     room("Gateway", ["Guard", "HTTPServing", "Telemetry", "Locking", "StrictJSON", "CBuiltins", "CCrypto"]),
-    room("Evaluation", ["Classifier", "Conversations", "StrictJSON", "CZlib"]),
+    room("Evaluation", ["Classifier", "Conversations", "StrictJSON", "CScoring", "CZlib"]),
 
     .executableTarget(
       name: "paddock",
@@ -96,7 +102,8 @@ let package = Package(
     tests("HTTPWire"),
     tests("Documents"),
     tests("Policies", ["Conversations", "StrictJSON", "Documents"]),
-    tests("Classifier"),
+    tests("Classifier", ["CEncoder", "CScoring", "StrictJSON"]),
+    tests("TextViews", ["Evaluation"]),
     tests("Screening", ["Conversations", "Policies"]),
     tests("EventLoops", ["CLinux", "Locking"]),
     tests("Telemetry", ["StrictJSON", .product(name: "Logging", package: "swift-log")]),
@@ -116,6 +123,9 @@ if Context.environment["BUILD_FUZZER"] != nil {
   package.targets.append(
     .target(
       name: "Fuzz",
-      dependencies: ["Conversations", "Documents", "Gateway", "HTTPServing", "HTTPWire", "Policies", "StrictJSON"],
+      dependencies: [
+        "Conversations", "Documents", "Gateway", "HTTPServing", "HTTPWire", "Policies", "StrictJSON",
+        "TextViews",
+      ],
       path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: swiftSettings))
 }

@@ -2,42 +2,180 @@
 
 #include <string.h>
 
+// What a byte is; any other value is a letter of a word, folded, where a digit is any digit.
+enum { separator = 0, high = 1 };
+static const uint8_t classes[256] = {
+#define D '0'
+    ['0'] = D, ['1'] = D, ['2'] = D, ['3'] = D, ['4'] = D, ['5'] = D, ['6'] = D, ['7'] = D, ['8'] = D, ['9'] = D,
+#undef D
+#define L(lower) [lower] = lower, [lower - 32] = lower
+    L('a'), L('b'), L('c'), L('d'), L('e'), L('f'), L('g'), L('h'), L('i'), L('j'), L('k'), L('l'), L('m'),
+    L('n'), L('o'), L('p'), L('q'), L('r'), L('s'), L('t'), L('u'), L('v'), L('w'), L('x'), L('y'), L('z'),
+#undef L
+    [0x80 ... 0xFF] = high,
+};
+
+static const uint64_t prime = 0x00000100000001B3;
+static const uint64_t mixer = 0xD6E8FEB86659FD93;
+
+static inline uint32_t mixed(uint64_t hash) { return (uint32_t)(((hash ^ hash >> 32) * mixer) >> 32); }
+
+// A character beyond ASCII: how many bytes it has, and whether it separates words, is a word of its own, or a letter.
+typedef struct {
+  uint32_t scalar;
+  uint32_t width;
+  enum { is_separator, is_letter, is_word } kind;
+} character;
+
+static inline uint32_t tail(const uint8_t *at) { return *at & 0x3F; }
+
+// A byte that starts no well-formed character is taken as it is, so that any bytes are accepted.
+static character decode(const uint8_t *at, size_t left) {
+  character found = {*at, 1, is_letter};
+  if (*at >= 0xF0 && left >= 4) {
+    found.scalar = (*at & 0x07u) << 18 | tail(at + 1) << 12 | tail(at + 2) << 6 | tail(at + 3);
+    found.width = 4;
+  } else if (*at >= 0xE0 && *at < 0xF0 && left >= 3) {
+    found.scalar = (*at & 0x0Fu) << 12 | tail(at + 1) << 6 | tail(at + 2);
+    found.width = 3;
+  } else if (*at >= 0xC0 && *at < 0xE0 && left >= 2) {
+    found.scalar = (*at & 0x1Fu) << 6 | tail(at + 1);
+    found.width = 2;
+  }
+  uint32_t scalar = found.scalar;
+  if (scalar >= 0xC0 && scalar <= 0xDE && scalar != 0xD7) {
+    found.scalar += 32;
+  } else if (scalar < 0xC0 || scalar == 0xD7 || scalar == 0xF7 || (scalar >= 0x2000 && scalar <= 0x206F) ||
+             (scalar >= 0x3000 && scalar <= 0x303F) || (scalar >= 0xFF00 && scalar <= 0xFF0F)) {
+    found.kind = is_separator;
+  } else if ((scalar >= 0x2600 && scalar <= 0x27BF) || (scalar >= 0x3040 && scalar <= 0x30FF) ||
+             (scalar >= 0x3400 && scalar <= 0x9FFF) || (scalar >= 0xF900 && scalar <= 0xFAFF) || scalar >= 0x1F000) {
+    // Ideographs and kana are not separated by anything, and neither are emoji.
+    found.kind = is_word;
+  }
+  return found;
+}
+
+// The bytes of the word being read, with a mark before and behind; room for a character more than a cut word has.
+typedef struct {
+  uint8_t bytes[cscoring_word_bytes + 16];
+  size_t length;
+  uint64_t hash;
+} word;
+
+// The word, the pair that it ends, and the pair with a word between.
+static inline uint32_t *add_word(cscoring_reader *reader, uint64_t hash, uint32_t *out) {
+  *out++ = mixed(hash);
+  if (reader->previous != 0) *out++ = mixed((reader->previous * 31) ^ hash);
+  if (reader->before != 0) *out++ = mixed((reader->before * 131) ^ hash ^ 0x5555);
+  reader->before = reader->previous;
+  reader->previous = hash;
+  return out;
+}
+
+// Every four bytes of a longer word with its marks: what misspelt and unknown words have in common with known ones.
+static inline uint32_t *add_grams(uint64_t seed, const word *word, uint32_t *out) {
+  for (size_t at = 0; at + 4 <= word->length + 2; at++) {
+    uint32_t gram = word->bytes[at] | word->bytes[at + 1] << 8 | word->bytes[at + 2] << 16 |
+                    (uint32_t)word->bytes[at + 3] << 24;
+    *out++ = mixed((gram ^ seed) * prime);
+  }
+  return out;
+}
+
+size_t cscoring_read(cscoring_reader *reader, size_t limit, uint32_t *hashes) {
+  const uint8_t *text = reader->text;
+  size_t length = reader->length;
+  size_t position = reader->position;
+  uint32_t *out = hashes;
+  if (limit > length) limit = length;
+  word word;
+  word.bytes[0] = '<';
+  while (position < limit) {
+    word.length = 0;
+    word.hash = reader->seed;
+    uint64_t alone = 0;
+    while (position < length && word.length < cscoring_word_bytes) {
+      uint8_t folded = classes[text[position]];
+      if (folded > high) {
+        word.bytes[++word.length] = folded;
+        word.hash = (word.hash ^ folded) * prime;
+        position++;
+        continue;
+      }
+      if (folded == separator) {
+        position++;
+        break;
+      }
+      character next = decode(text + position, length - position);
+      position += next.width;
+      if (next.kind == is_separator) break;
+      if (next.kind == is_word) {
+        alone = (reader->seed ^ next.scalar) * prime;
+        break;
+      }
+      word.hash = (word.hash ^ next.scalar) * prime;
+      for (uint32_t scalar = next.scalar; scalar != 0; scalar >>= 8) word.bytes[++word.length] = (uint8_t)scalar;
+    }
+    if (word.length > 0) {
+      word.bytes[word.length + 1] = '>';
+      out = add_word(reader, word.hash, out);
+      if (reader->grams != 0 && word.length >= 4) out = add_grams(reader->seed, &word, out);
+    }
+    if (alone != 0) out = add_word(reader, alone, out);
+  }
+  reader->position = position;
+  return (size_t)(out - hashes);
+}
+
+// MARK: Sums
+
 typedef int8_t bytes __attribute__((vector_size(16)));
 typedef int16_t words __attribute__((vector_size(32)));
 
 // 16-bit lanes hold this many rows of signed bytes.
 enum { batch = 256 };
-// The table is larger than the caches near a core: a row is asked for so many rows before it is needed.
-enum { ahead = 24 };
 
 // The same lines, compiled for what every processor has and for what most have: integer sums come out the same.
-#define SUM_ROWS                                                                          \
-  int32_t sums[16] = {0};                                                                 \
-  for (size_t start = 0; start < count; start += batch) {                                 \
-    size_t end = count - start < batch ? count : start + batch;                           \
-    words narrow = {0};                                                                   \
-    for (size_t index = start; index < end; index++) {                                    \
-      if (index + ahead < count) __builtin_prefetch(table + (size_t)rows[index + ahead] * 16); \
-      bytes row;                                                                          \
-      memcpy(&row, table + (size_t)rows[index] * 16, 16);                                 \
-      narrow += __builtin_convertvector(row, words);                                      \
-    }                                                                                     \
-    for (int head = 0; head < 16; head++) sums[head] += narrow[head];                     \
-  }                                                                                       \
-  memcpy(totals, sums, sizeof sums);
+#define SUM_ROWS                                                        \
+  for (size_t start = 0; start < count; start += batch) {               \
+    size_t end = count - start < batch ? count : start + batch;         \
+    words narrow = {0};                                                 \
+    for (size_t index = start; index < end; index++) {                  \
+      bytes row;                                                        \
+      memcpy(&row, table + (size_t)(hashes[index] >> shift) * 16, 16);  \
+      narrow += __builtin_convertvector(row, words);                    \
+    }                                                                   \
+    for (int head = 0; head < 16; head++) totals[head] += narrow[head]; \
+  }
 
-static void sum_rows(const int8_t *table, const uint32_t *rows, size_t count, void *totals) { SUM_ROWS }
+static void sum_rows(const int8_t *table, const uint32_t *hashes, size_t count, int shift, int32_t *totals) {
+  SUM_ROWS
+}
 
 #if defined(__x86_64__)
 __attribute__((target("avx2"))) static void sum_rows_avx2(
-    const int8_t *table, const uint32_t *rows, size_t count, void *totals) {
+    const int8_t *table, const uint32_t *hashes, size_t count, int shift, int32_t *totals) {
   SUM_ROWS
 }
 #endif
 
-void cscoring_sum(const void *table, const uint32_t *rows, size_t count, void *totals) {
+// Bytes read before their rows are summed.
+enum { stretch = 256 };
+
+void cscoring_add(cscoring_reader *reader, size_t limit, const void *table, int32_t bits, cscoring_sums *sums) {
+  uint32_t hashes[CSCORING_CAPACITY(stretch)];
+  if (limit > reader->length) limit = reader->length;
+  while (reader->position < limit) {
+    size_t next = limit - reader->position < stretch ? limit : reader->position + stretch;
+    size_t count = cscoring_read(reader, next, hashes);
+    sums->count += (int32_t)count;
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2")) return sum_rows_avx2(table, rows, count, totals);
+    if (__builtin_cpu_supports("avx2")) {
+      sum_rows_avx2(table, hashes, count, 32 - bits, sums->heads);
+      continue;
+    }
 #endif
-  sum_rows(table, rows, count, totals);
+    sum_rows(table, hashes, count, 32 - bits, sums->heads);
+  }
 }

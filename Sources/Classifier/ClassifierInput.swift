@@ -1,3 +1,5 @@
+import Glibc
+
 /// What the embedded classifier reads.
 public struct ClassifierInput: Sendable {
   /// The text to score.
@@ -19,6 +21,18 @@ public struct ClassifierInput: Sendable {
 public struct ClassifierScores: Sendable, Equatable {
   /// By head: unsafe, 14 hazards, injection.
   let heads: SIMD16<Float>
+
+  /// False where the text has more suspicious stretches than the second stage reads, so that some were scored by the first
+  /// alone.
+  public let isComplete: Bool
+
+  /// From the calibrated values of the heads: a value of 0 is a probability of one half.
+  init(values: SIMD16<Float>, isComplete: Bool = true) {
+    var heads = SIMD16<Float>()
+    for index in 0..<16 { heads[index] = 1 / (1 + expf(-values[index])) }
+    self.heads = heads
+    self.isComplete = isComplete
+  }
 
   /// Calibrated P(unsafe).
   public var unsafe: Double { Double(heads[0]) }

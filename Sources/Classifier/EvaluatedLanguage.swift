@@ -15,6 +15,17 @@ public enum EvaluatedLanguage {
     }
   }
 
+  /// True where more than half of the letters are Han.
+  static func isHan(_ text: String) -> Bool {
+    guard text.utf8.contains(where: { $0 >= 0xE3 }) else { return false }
+    var (letters, han) = (0, 0)
+    for scalar in text.unicodeScalars where scalar.properties.isAlphabetic {
+      letters += 1
+      if scalar.properties.isIdeographic { han += 1 }
+    }
+    return han * 2 > letters
+  }
+
   // MARK: Script
 
   private static func isForeignScript(_ text: String) -> Bool {

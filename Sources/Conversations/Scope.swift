@@ -18,6 +18,8 @@ extension Conversation {
   /// such messages stay context; only a turn made of nothing else is judged as itself.
   public func indexes(in scope: Scope) -> [Int] {
     guard let last = messages.indices.last else { return [] }
+    // A single message is all there is to judge; a constant list costs no heap.
+    if last == 0 { return [0] }
     switch scope {
     case .all: return Array(messages.indices)
     case .lastMessage: return [last]

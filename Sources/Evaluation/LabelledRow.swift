@@ -1,6 +1,5 @@
 import Classifier
 import Conversations
-import StrictJSON
 
 /// One labelled conversation of a data set.
 public struct LabelledRow: Sendable {
@@ -20,38 +19,41 @@ public struct LabelledRow: Sendable {
   public var input: ClassifierInput
   /// What it should say.
   public var target: Target
+  /// P(unsafe) that a stronger model gives the row, where it was asked.
+  public var teacher: Float?
 
   /// A row.
-  public init(id: String, set: String, input: ClassifierInput, target: Target) {
+  public init(id: String, set: String, input: ClassifierInput, target: Target, teacher: Float? = nil) {
     self.id = id
     self.set = set
     self.input = input
     self.target = target
+    self.teacher = teacher
   }
 
-  /// Reads a line of a data set: `id`, `set`, `kind` (prompt, response, text), `messages`, `label`, `categories`, `task`.
-  public init(json: JSON) throws(ConversationError) {
-    let conversation = try Conversation(messages: json["messages"] ?? .null)
-    guard let label = json["label"]?.string, label == "safe" || label == "unsafe" else {
-      throw ConversationError("label", "must be safe or unsafe")
-    }
-    id = json["id"]?.string ?? ""
-    set = json["set"]?.string ?? ""
-    let texts = conversation.messages.map { $0.parts.map(\.text).joined(separator: "\n") }
-    let isResponse = json["kind"]?.string == "response"
+  /// What the embedded model reads of a row.
+  ///
+  /// - Parameter names: categories with names of the data's own, and the hazards that they are.
+  /// - Throws: where a category is neither one of those nor one of Llama Guard 3.
+  public init(_ row: EvaluationRow, names: CategoryNames = CategoryNames()) throws(ConversationError) {
+    let texts = row.conversation.messages.map { $0.parts.map(\.text).joined(separator: "\n") }
     input = ClassifierInput(
-      text: texts.last ?? "", context: isResponse ? texts.dropLast().last ?? "" : "", isResponse: isResponse)
-    if json["task"]?.string == "injection" {
-      target = .injection(label == "unsafe")
-    } else {
-      var hazards: UInt16 = 0
-      for code in json["categories"]?.array ?? [] {
-        guard let index = code.string.flatMap(EmbeddedModel.hazardCodes.firstIndex(of:)) else {
-          throw ConversationError("categories", "must be codes of Llama Guard 3")
-        }
-        hazards |= 1 << UInt16(index)
-      }
-      target = .content(isUnsafe: label == "unsafe", hazards: hazards)
+      text: texts.last ?? "", context: row.isReply ? texts.dropLast().last ?? "" : "", isResponse: row.isReply)
+    id = row.id
+    set = row.set
+    teacher = row.teacher
+    guard row.task == .content else {
+      target = .injection(row.isUnsafe)
+      return
     }
+    var hazards: UInt16 = 0
+    for code in row.categories {
+      guard let bits = names.bits(of: code) else {
+        throw ConversationError(
+          "categories", "must be hazards of Llama Guard 3 (S1 to S14) or names that are mapped to them")
+      }
+      hazards |= bits
+    }
+    target = .content(isUnsafe: row.isUnsafe, hazards: hazards)
   }
 }

@@ -41,9 +41,10 @@ public struct QualityReport: Sendable {
     for set in order {
       for (head, metrics) in [("unsafe", content[set]), ("injection", injection[set])] {
         guard let metrics else { continue }
+        let areas = metrics.areas
         let cells = [
-          metrics.recall(at: 0.5), metrics.falsePositiveRate(at: 0.5), metrics.f1(at: 0.5), metrics.averagePrecision,
-          metrics.areaUnderROC,
+          metrics.recall(at: 0.5), metrics.falsePositiveRate(at: 0.5), metrics.f1(at: 0.5), areas.averagePrecision,
+          areas.underROC,
         ].map(Self.cell)
         page +=
           "| \(set) | \(head) | \(notJudged[set] ?? 0) | \(metrics.count) | \(metrics.positives) | \(cells.joined(separator: " | ")) |\n"

@@ -1,16 +1,16 @@
 import Classifier
 import Glibc
 
-/// Trains the embedded model: logistic regression with AdaGrad, 16 heads over one table of hashed features.
+/// Trains the embedded model: a table of hashed features and the layer behind it, by logistic loss and AdaGrad.
 ///
 /// The same rows, settings and seed give the same weights, byte for byte, on one kind of processor.
 public struct Trainer {
   /// What can be set.
   public struct Settings: Sendable {
     /// The table has 2 to the power of this many buckets.
-    public var bits = 18
+    public var bits = 16
     /// Passes over the rows.
-    public var epochs = 4
+    public var epochs = 3
     /// Orders the rows.
     public var seed: UInt64 = 1
     /// AdaGrad's step.
@@ -19,6 +19,14 @@ public struct Trainer {
     public var decay: Float = 1e-4
     /// How far the targets stay away from 0 and 1, so that no source is learned by heart.
     public var smoothing: Float = 0.05
+    /// AdaGrad's step for the layer.
+    public var layerRate: Float = 0.02
+    /// The share of features that a pass leaves out.
+    public var dropout: Float = 0.2
+    /// How often a long safe text is learned from by a segment of it.
+    public var segments: Float = 0.5
+    /// How much of the target a stronger model's P(unsafe) makes, where a row has one; the label makes the rest.
+    public var teacherShare: Float = 0.5
     /// The rows of a set weigh together at most as much as this many; else banking questions drown everything.
     public var setWeight = 4_000.0
     /// Sets that count as this many rows instead: sets of one label teach their source as much as their content, so
@@ -42,11 +50,7 @@ public struct Trainer {
   }
 
   let settings: Settings
-  private let hasher: FeatureHasher
-  private var weights: [SIMD16<Float>]
-  private var squares: [SIMD16<Float>]
-  private var bias = SIMD16<Float>()
-  private var biasSquares = SIMD16<Float>(repeating: 1)
+  private(set) var network: TrainedNetwork
   private let hazardWeights: SIMD16<Float>
   private(set) var training: [Example] = []
   private(set) var heldOut: [Example] = []
@@ -54,16 +58,14 @@ public struct Trainer {
   /// A trainer over these rows; a tenth of every set is held out for calibration, by a hash of the id.
   public init(rows: [LabelledRow], settings: Settings) {
     self.settings = settings
-    hasher = FeatureHasher(bits: settings.bits)
-    weights = Array(repeating: .zero, count: 1 << settings.bits)
-    squares = Array(repeating: SIMD16(repeating: 1e-3), count: 1 << settings.bits)
+    network = TrainedNetwork(settings: settings)
     let counts = Dictionary(grouping: rows, by: \.set).mapValues { Double($0.count) }
     hazardWeights = Self.hazardWeights(of: rows)
     for row in rows {
       let count = counts[row.set] ?? 1
       let weight = Float(settings.setWeights[row.set].map { $0 / count } ?? min(1, settings.setWeight / count))
       let example = Example(row: row, weight: weight)
-      if Self.hash(row.set + row.id) % 10 == 0 { heldOut.append(example) } else { training.append(example) }
+      if Self.isHeldOut(row) { heldOut.append(example) } else { training.append(example) }
     }
   }
 
@@ -71,6 +73,9 @@ public struct Trainer {
   static func hash(_ text: String) -> UInt64 {
     text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 } >> 17
   }
+
+  /// Whether a row is one of the tenth of its set that is not learned from.
+  public static func isHeldOut(_ row: LabelledRow) -> Bool { hash(row.set + row.id) % 10 == 0 }
 
   /// How many rows are learned from.
   public var trainingCount: Int { training.count }
@@ -95,17 +100,23 @@ public struct Trainer {
   public mutating func train(progress: (_ epoch: Int, _ loss: Double) -> Void) {
     var generator = SplitMix64(state: settings.seed)
     var order = Array(training.indices)
-    var features: [Int32] = []
+    var features: [UInt32] = []
     for epoch in 0..<settings.epochs {
       order.shuffle(using: &generator)
-      let rate = settings.rate * (1 - Float(epoch) / Float(settings.epochs) * 0.9)
+      let rate = 1 - Float(epoch) / Float(settings.epochs) * 0.9
       var (loss, total) = (0.0, 0.0)
       for index in order {
-        let example = training[index]
-        collect(example.row.input, into: &features)
-        let (targets, mask) = Self.targets(of: example)
+        var example = training[index]
+        // A row that counts as half a row is learned from in half of the passes.
+        if example.weight < 1 {
+          guard Float.random(in: 0..<1, using: &generator) < example.weight else { continue }
+          example.weight = 1
+        }
+        collect(example.row, using: &generator, into: &features)
+        var (targets, mask) = Self.targets(of: example)
+        if let teacher = example.row.teacher { targets[0] += settings.teacherShare * (teacher - targets[0]) }
         let weights = SIMD16<Float>(repeating: 1) + targets * (hazardWeights - 1)
-        loss += Double(step(features, targets, mask * weights * example.weight, rate) * example.weight)
+        loss += Double(network.step(features, targets, mask * weights * example.weight, rate) * example.weight)
         total += Double(example.weight)
       }
       progress(epoch + 1, loss / total)
@@ -117,9 +128,14 @@ public struct Trainer {
   /// Hazard heads learn P(hazard | unsafe), so only from unsafe rows whose hazards are known. The injection head learns
   /// from its own rows and, lightly, that ordinary content has another form.
   static func targets(of example: Example) -> (targets: SIMD16<Float>, mask: SIMD16<Float>) {
+    targets(of: example.row.target)
+  }
+
+  /// See above.
+  static func targets(of target: LabelledRow.Target) -> (targets: SIMD16<Float>, mask: SIMD16<Float>) {
     var targets = SIMD16<Float>()
     var mask = SIMD16<Float>()
-    switch example.row.target {
+    switch target {
     case .content(let isUnsafe, let hazards):
       targets[0] = isUnsafe ? 1 : 0
       mask[0] = 1
@@ -137,85 +153,76 @@ public struct Trainer {
     return (targets, mask)
   }
 
-  /// The features of one window: of a longer text the first one.
-  func collect(_ input: ClassifierInput, into features: inout [Int32]) {
+  /// Rows of the features of a text as it is learned from: some left out, and of a long safe text at times one segment,
+  /// since segments are what is scored.
+  private func collect(_ row: LabelledRow, using generator: inout SplitMix64, into features: inout [UInt32]) {
+    var start = 0
+    var length = StageOne.windowBytes
+    let count = row.input.text.utf8.count
+    if count > StageOne.segmentBytes, row.target == .content(isUnsafe: false, hazards: 0),
+      Float.random(in: 0..<1, using: &generator) < settings.segments
+    {
+      start = Int.random(in: 0...(count - StageOne.segmentBytes), using: &generator)
+      length = StageOne.segmentBytes
+    } else if count > length {
+      start = Int.random(in: 0...(count - length), using: &generator)
+    }
+    collect(row.input, start..<(start + length), into: &features)
+    guard settings.dropout > 0, features.count > 4 else { return }
+    let limit = UInt64(settings.dropout * 256)
+    var bits: UInt64 = 0
+    var left = 0
+    features.removeAll { _ in
+      if left == 0 {
+        bits = generator.next()
+        left = 8
+      }
+      left -= 1
+      defer { bits >>= 8 }
+      return bits & 255 < limit
+    }
+  }
+
+  /// Rows of the features of a part of a text; of a response also those of what it answers.
+  func collect(_ input: ClassifierInput, _ part: Range<Int>, into features: inout [UInt32]) {
     features.removeAll(keepingCapacity: true)
     var (text, context) = (input.text, input.context)
     text.withUTF8 { text in
-      let text = UnsafeBufferPointer(rebasing: text.prefix(EmbeddedModel.windowBytes))
-      hasher.forEachFeature(of: text, in: .text, characters: true) { features.append(Int32($0)) }
+      let text = UnsafeBufferPointer(rebasing: text[part.clamped(to: 0..<text.count)])
+      FeatureHasher.hashes(of: text, in: .text, into: &features)
       guard input.isResponse else { return }
-      hasher.forEachFeature(of: text, in: .response, characters: false) { features.append(Int32($0)) }
+      FeatureHasher.hashes(of: text, in: .response, into: &features)
       context.withUTF8 { context in
-        let context = UnsafeBufferPointer(rebasing: context.suffix(EmbeddedModel.windowBytes))
-        hasher.forEachFeature(of: context, in: .context, characters: false) { features.append(Int32($0)) }
+        let context = UnsafeBufferPointer(rebasing: context.suffix(StageOne.windowBytes))
+        FeatureHasher.hashes(of: context, in: .context, into: &features)
       }
     }
-  }
-
-  /// The sums of all heads before calibration.
-  func logits(_ features: [Int32]) -> SIMD16<Float> {
-    let norm = 1 / Float(max(features.count, 1)).squareRoot()
-    var sum = SIMD16<Float>()
-    weights.withUnsafeBufferPointer { weights in for feature in features { sum += weights[Int(feature)] } }
-    return sum * norm + bias
-  }
-
-  private mutating func step(
-    _ features: [Int32], _ targets: SIMD16<Float>, _ mask: SIMD16<Float>, _ rate: Float
-  ) -> Float {
-    let norm = 1 / Float(max(features.count, 1)).squareRoot()
-    let logits = logits(features)
-    var probabilities = SIMD16<Float>()
-    for head in 0..<16 where mask[head] > 0 { probabilities[head] = 1 / (1 + expf(-logits[head])) }
-    let smoothed = targets * (1 - 2 * settings.smoothing) + settings.smoothing
-    let errors = (probabilities - smoothed) * mask
-    let gradient = errors * norm
-    let squared = gradient * gradient
-    let decay = settings.decay
-    weights.withUnsafeMutableBufferPointer { weights in
-      squares.withUnsafeMutableBufferPointer { squares in
-        for feature in features {
-          let index = Int(feature)
-          squares[index] += squared
-          weights[index] -= rate * (gradient / squares[index].squareRoot() + decay * weights[index])
-        }
-      }
-    }
-    biasSquares += errors * errors
-    bias -= rate * errors / biasSquares.squareRoot()
-    guard mask[0] > 0 else { return 0 }
-    return -logf(max(1e-7, targets[0] > 0.5 ? probabilities[0] : 1 - probabilities[0]))
+    let shift = UInt32(32 - settings.bits)
+    for index in features.indices { features[index] = features[index] &>> shift }
   }
 
   // MARK: The file
 
   /// Quantises and calibrates, and returns the bytes of a weights file with this metadata (a JSON object).
-  public func weightsFile(metadata: [UInt8]) -> [UInt8] {
+  public func weightsFile(metadata: [UInt8]) throws -> [UInt8] {
+    let (table, scales) = network.quantized()
     var heads: [WeightsFile.Head] = []
-    var table = [Int8](repeating: 0, count: weights.count * 16)
+    let calibrations = Calibration.fit(heldOut.map { ($0, values(of: $0.row.input)) }, settings: settings)
     for head in 0..<16 {
-      // A few rare features have huge weights; clipping them loses less than coarse steps for all others.
-      let magnitudes = weights.lazy.map { $0[head].magnitude }.filter { $0 > 0 }.sorted()
-      let largest = magnitudes.isEmpty ? 1 : magnitudes[Int(Double(magnitudes.count - 1) * 0.9995)]
-      let scale = max(largest, 1e-6) / 127
-      heads.append(WeightsFile.Head(scale: scale, bias: bias[head], slope: 1, offset: 0))
-      for (index, row) in weights.enumerated() {
-        table[index * 16 + head] = Int8(max(-127, min(127, (row[head] / scale).rounded())))
-      }
+      heads.append(
+        WeightsFile.Head(
+          scale: scales[head], slope: calibrations[head].slope,
+          offset: calibrations[head].offset))
     }
-    let calibrations = Calibration.fit(heldOut.map { ($0, logits(of: $0)) }, settings: settings)
-    for head in 0..<16 {
-      heads[head].slope = calibrations[head].slope
-      heads[head].offset = calibrations[head].offset
-    }
-    return WeightsFile.encode(bits: settings.bits, metadata: metadata, heads: heads, table: table)
+    return try WeightsFile.encode(
+      bits: settings.bits, metadata: metadata, heads: heads, table: table, layer: network.layer.parameters)
   }
 
-  private func logits(of example: Example) -> SIMD16<Float> {
-    var features: [Int32] = []
-    collect(example.row.input, into: &features)
-    return logits(features)
+  /// The heads' values for the first window of a text, before quantisation and calibration.
+  func values(of input: ClassifierInput) -> SIMD16<Float> {
+    var features: [UInt32] = []
+    collect(input, 0..<StageOne.windowBytes, into: &features)
+    return network.layer.values(of: network.sums(of: features)).values
   }
 }
 

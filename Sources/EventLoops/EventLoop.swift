@@ -35,6 +35,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   private var pending: [UnownedJob] = []
   private var deferred: [any ReadinessHandler] = []
   private var attachments: [ObjectIdentifier: AnyObject] = [:]
+  var random = RandomWords()
 
   /// A running loop.
   ///

@@ -69,7 +69,7 @@ public struct APIError: Error, Sendable, Equatable {
       writer.key("error")
       write(to: &writer)
     }
-    return writer.bytes
+    return writer.finish()
   }
 
   /// The answer.

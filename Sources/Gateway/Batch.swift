@@ -32,7 +32,7 @@ extension Endpoints {
         }
       }
     }
-    return .json(writer.bytes)
+    return .json(writer.finish())
   }
 
   private static func items(_ body: [UInt8], limit: Int) throws(APIError) -> [JSON] {

@@ -21,8 +21,14 @@ public struct ClassifyRequest: Sendable {
   public init(
     bytes: [UInt8], unknownFields: UnknownFields, received: ContinuousClock.Instant = .now
   ) throws(APIError) {
-    try self.init(Self.parse(bytes), unknownFields: unknownFields, received: received)
+    if let conversation = Conversation(plainRequest: bytes) {
+      self.init(Query(conversation: conversation, received: received))
+    } else {
+      try self.init(Self.parse(bytes), unknownFields: unknownFields, received: received)
+    }
   }
+
+  private init(_ query: Query) { self.query = query }
 
   /// Reads a parsed request.
   public init(

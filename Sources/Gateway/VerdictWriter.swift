@@ -3,6 +3,7 @@ import Guard
 import Policies
 import Screening
 import StrictJSON
+import Telemetry
 
 extension Verdict {
   /// The answer of `POST /v1/classify`; the same bytes come from the command line.
@@ -14,7 +15,7 @@ extension Verdict {
   func json(metadata: JSON?, frame: VerdictFrame) -> [UInt8] {
     var writer = JSONWriter(capacity: 1_536)
     write(to: &writer, metadata: metadata, frame)
-    return writer.bytes
+    return writer.finish()
   }
 
   private func write(to writer: inout JSONWriter, metadata: JSON?, _ frame: VerdictFrame) {
@@ -28,12 +29,7 @@ extension Verdict {
       writer.score(decision.score)
       writeCategories(to: &writer)
       writer.key("category_scores")
-      writer.object { writer in
-        decision.categoryScores.forEach { category, score in
-          writer.key(raw: frame.categories[category])
-          writer.score(score)
-        }
-      }
+      writer.object { frame.write(decision.categoryScores, to: &$0) }
       writer.key("signals")
       writer.object { writer in
         for signal in decision.signals.all {
@@ -98,7 +94,7 @@ extension Verdict {
     writer.raw(frame.policy)
     writer.key("judge")
     // Whoever judged was among those that the frame was made for.
-    writer.raw(frame.judges[judge.name] ?? Array("null".utf8))
+    writer.raw(frame.json(ofJudge: judge.name) ?? Array("null".utf8))
     if events.isEmpty { writer.members(#""events":[]"#) } else { writer.member("events", events.names) }
     writer.key("latency_ms")
     writer.object { writer in
@@ -207,9 +203,12 @@ extension JSONWriter {
     array { writer in for value in values { writer.string(value) } }
   }
 
+  /// The decimals of a score.
+  static var scoreDigits: Int { 6 }
+
   /// A score in [0, 1], or null.
   mutating func score(_ value: Double?) {
-    if let value { double(value, digits: 6) } else { null() }
+    if let value { double(value, digits: Self.scoreDigits) } else { null() }
   }
 
   /// A part of the conversation that was left out.
@@ -226,7 +225,6 @@ extension JSONWriter {
 extension Duration {
   /// Milliseconds with their fraction.
   var milliseconds: Double {
-    let (seconds, attoseconds) = components
-    return Double(seconds) * 1e3 + Double(attoseconds) * 1e-15
+    Double(nanoseconds) * 1e-6
   }
 }

@@ -3,6 +3,7 @@ import Conversations
 import EventLoops
 import Policies
 import Screening
+import TextViews
 
 /// The classifier inside the binary, as a judge.
 public struct EmbeddedJudge: Judge {
@@ -57,42 +58,77 @@ public struct EmbeddedJudge: Judge {
   /// The model is inside the binary and was verified at start.
   public func health(deadline: ContinuousClock.Instant) async -> JudgeHealth { JudgeHealth() }
 
-  /// Judges each run of messages in scope; long texts in the worker lane.
+  /// Judges each run of messages in scope: where the first stage is sure, where it stands; else in the worker lane.
   public func judge(_ request: JudgeRequest) async -> JudgeReport {
     let work = self.work(for: request)
-    if Self.isShort(work.inputs) { return report(work.inputs.map(model.scores(for:)), work, request) }
+    if let scores = scoresAtOnce(work.inputs) { return report(scores, work, request) }
     do {
-      return report(try await scoresFromLane(work.inputs, Self.cost(of: work.inputs), request.deadline), work, request)
+      var report = report(try await scoresFromLane(work.inputs, request.deadline), work, request)
+      if model.second != nil { report.events.insert(.secondStage) }
+      return report
     } catch {
       let parts = request.readableParts(of: request.scope).map(\.path)
       return JudgeReport(observations: [.failed(error, parts)], contextNotUsed: work.unused)
     }
   }
 
-  /// Judges short texts where it stands.
+  /// Judges short texts that the first stage is sure of.
   public func judgeAtOnce(_ request: JudgeRequest) -> JudgeReport? {
+    if let part = request.onlyText {
+      let views = TextViews(of: part.text)
+      if views.views.isEmpty, !views.isIncomplete { return judgeAtOnce(part, request) }
+    }
     let work = self.work(for: request)
-    return Self.isShort(work.inputs) ? report(work.inputs.map(model.scores(for:)), work, request) : nil
+    return scoresAtOnce(work.inputs).map { report($0, work, request) }
+  }
+
+  /// The same for the usual request, whose one text wears no disguise and needs no lists of what to score.
+  private func judgeAtOnce(_ part: Part, _ request: JudgeRequest) -> JudgeReport? {
+    guard Self.firstStageCost(1, part.text.utf8.count) < .microseconds(100),
+      let scores = model.scoresAtOnce(for: ClassifierInput(text: part.text))
+    else { return nil }
+    var report = JudgeReport(observations: [.reading(Self.reading(of: scores, table: table(for: request.policy)))])
+    if !scores.isComplete { report.observations.append(.skipped(.tooLong, [part.path])) }
+    if !EvaluatedLanguage.covers(part.text) { report.observations.append(.skipped(.language, [part.path])) }
+    return report
   }
 
   /// A hop to the lane costs 10–16 µs; below ~100 µs of work it is not worth its price.
-  private static func isShort(_ inputs: [ClassifierInput]) -> Bool { cost(of: inputs) < .microseconds(100) }
+  private func scoresAtOnce(_ inputs: [ScoredInput]) -> [ClassifierScores]? {
+    let bytes = Self.bytes(of: inputs)
+    guard Self.firstStageCost(inputs.count, bytes) < .microseconds(100) else { return nil }
+    if inputs.count == 1 { return model.scoresAtOnce(for: inputs[0].input).map { [$0] } }
+    var scores: [ClassifierScores] = []
+    for input in inputs {
+      guard let found = model.scoresAtOnce(for: input.input) else { return nil }
+      scores.append(found)
+    }
+    return scores
+  }
 
   private func report(_ scores: [ClassifierScores], _ work: Work, _ request: JudgeRequest) -> JudgeReport {
     let table = table(for: request.policy)
     var observations = scores.map { Observation.reading(Self.reading(of: $0, table: table)) }
+    for (scores, input) in zip(scores, work.inputs) where !scores.isComplete {
+      observations.append(.skipped(.tooLong, input.paths))
+    }
     observations += work.skipped
     return JudgeReport(observations: observations, contextNotUsed: work.unused)
   }
 
-  /// Scores in the worker lane; work whose time ran out while it waited is not begun.
+  /// Scores in the worker lane; work whose time ran out while it waited, or while it ran, has no result.
   private func scoresFromLane(
-    _ inputs: [ClassifierInput], _ cost: Duration, _ deadline: Deadline
+    _ inputs: [ScoredInput], _ deadline: Deadline
   ) async throws(FailureReason) -> [ClassifierScores] {
     let scores: [ClassifierScores]?
     do {
-      scores = try await lane.run(estimatedCost: cost) {
-        deadline.instant > .now ? inputs.map(model.scores(for:)) : nil
+      scores = try await lane.run(estimatedCost: cost(of: inputs)) {
+        var scores: [ClassifierScores] = []
+        for input in inputs {
+          guard let found = model.scores(for: input.input, isDue: { deadline.instant <= .now }) else { return nil }
+          scores.append(found)
+        }
+        return deadline.instant > .now ? scores : nil
       }
     } catch { throw error == .overloaded ? .overloaded : .cancelled }
     guard let scores else { throw deadline.failure }
@@ -101,8 +137,14 @@ public struct EmbeddedJudge: Judge {
 
   // MARK: What to score
 
+  /// A text to score, and where it stands.
+  private struct ScoredInput: Sendable {
+    var input: ClassifierInput
+    var paths: [PartPath]
+  }
+
   private struct Work: Sendable {
-    var inputs: [ClassifierInput] = []
+    var inputs: [ScoredInput] = []
     var skipped: [Observation] = []
     var unused: [UnusedContext] = []
   }
@@ -117,20 +159,30 @@ public struct EmbeddedJudge: Judge {
       if !context.isEmpty { usedContext.formUnion(context) }
       let contextText =
         context.isEmpty ? "" : request.readableParts(of: context).map(\.text).joined(separator: "\n\n")
-      if parts.count == 1 {
-        // The usual message has one text.
-        add(parts[0].text)
-      } else {
-        for part in parts { add(part.text) }
+      for part in parts {
+        let views = TextViews(of: part.text)
+        add(part.text, [part], views)
+        if views.isIncomplete { work.skipped.append(.skipped(.disguise, [part.path])) }
+        // What a text says beneath its disguise is what it says.
+        if !EvaluatedLanguage.covers(views.views.first?.string ?? part.text) {
+          work.skipped.append(.skipped(.language, [part.path]))
+        }
+      }
+      if parts.count > 1 {
         // A payload split over parts is only seen in the whole; one hidden among harmless parts, only in its own.
-        add(parts.map(\.text).joined(separator: "\n"))
+        let whole = parts.map(\.text).joined(separator: "\n")
+        add(whole, parts, TextViews(of: whole))
       }
-      func add(_ text: String) {
+      func add(_ text: String, _ parts: [Part], _ views: TextViews) {
+        append(text, parts)
+        for view in views.views { append(view.string, parts) }
+      }
+      func append(_ text: String, _ parts: [Part]) {
         guard !text.isEmpty else { return }
-        work.inputs.append(ClassifierInput(text: text, context: contextText, isResponse: isResponse))
-      }
-      for part in parts where !EvaluatedLanguage.covers(part.text) {
-        work.skipped.append(.skipped(.language, [part.path]))
+        work.inputs.append(
+          ScoredInput(
+            input: ClassifierInput(text: text, context: contextText, isResponse: isResponse),
+            paths: parts.map(\.path)))
       }
     }
     if request.conversation.messages.count > request.scope.count {
@@ -139,10 +191,20 @@ public struct EmbeddedJudge: Judge {
     return work
   }
 
+  private static func bytes(of inputs: [ScoredInput]) -> Int {
+    inputs.reduce(0) { $0 + $1.input.text.utf8.count + $1.input.context.utf8.count }
+  }
+
   /// Measured on one core (docs/performance.md): a fixed part, and then per byte.
-  private static func cost(of inputs: [ClassifierInput]) -> Duration {
-    let bytes = inputs.reduce(0) { $0 + $1.text.utf8.count + $1.context.utf8.count }
-    return .nanoseconds(3_000 * inputs.count + 40 * bytes)
+  private static func firstStageCost(_ count: Int, _ bytes: Int) -> Duration {
+    .nanoseconds(1_000 * count + 15 * bytes)
+  }
+
+  /// What the lane ranks work by. Both stages take milliseconds for a sentence.
+  private func cost(of inputs: [ScoredInput]) -> Duration {
+    let bytes = Self.bytes(of: inputs)
+    let first = Self.firstStageCost(inputs.count, bytes)
+    return model.second == nil ? first : first + .microseconds(2_000 * inputs.count + 80 * bytes)
   }
 
   // MARK: What the scores mean
@@ -152,7 +214,7 @@ public struct EmbeddedJudge: Judge {
   static func reading(of scores: ClassifierScores, table: HazardTable) -> Reading {
     var reading = Reading(
       score: scores.unsafe, categoryScores: CategoryScores(capacity: table.count),
-      signals: ["injection": scores.injection])
+      signals: Signals("injection", scores.injection))
     for (hazard, category) in table.pairs {
       let probability = scores.hazard(hazard)
       reading.categoryScores.raise(category, to: scores.unsafe * min(1, probability / 0.5))
@@ -180,5 +242,16 @@ extension Conversation {
       }
     }
     return prompt.reversed()
+  }
+}
+
+extension JudgeRequest {
+  /// The text of a conversation that is one message of the input side with one text.
+  fileprivate var onlyText: Part? {
+    guard conversation.messages.count == 1, scope.count == 1 else { return nil }
+    let message = conversation.messages[0]
+    guard message.parts.count == 1, message.role.side != .output else { return nil }
+    let part = message.parts[0]
+    return part.isReadable && !part.text.isEmpty ? part : nil
   }
 }

@@ -4,17 +4,18 @@ import Screening
 import Telemetry
 
 /// What the guard counts under one policy. Made when the policy is loaded, so that a verdict takes no lock.
-struct PolicyMetrics: Sendable {
+final class PolicyMetrics: Sendable {
   private let registry: MetricRegistry
   private let policy: String
   /// By verdict, then action.
-  private var verdicts: [Counter] = []
+  private let verdicts: [Counter]
   /// By category, then direction.
-  private var categories: [Counter] = []
+  private let categories: [Counter]
 
   init(policy: Policy, registry: MetricRegistry) {
     self.registry = registry
     self.policy = policy.name
+    var (verdicts, categories): ([Counter], [Counter]) = ([], [])
     for verdict in Self.verdicts {
       for action in Action.allCases {
         verdicts.append(
@@ -31,6 +32,8 @@ struct PolicyMetrics: Sendable {
             ("policy", policy.name), ("category", category.code), ("direction", direction.rawValue)))
       }
     }
+    self.verdicts = verdicts
+    self.categories = categories
   }
 
   private static let verdicts: [Decision.Verdict] = [.safe, .unsafe, .notJudged]
@@ -58,7 +61,7 @@ struct PolicyMetrics: Sendable {
 }
 
 /// What the guard counts of one judge.
-struct JudgeMetrics: Sendable {
+final class JudgeMetrics: Sendable {
   private let registry: MetricRegistry
   private let judge: String
   private let latency: Histogram

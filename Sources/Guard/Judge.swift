@@ -189,11 +189,13 @@ public struct JudgeEvents: OptionSet, Sendable, Hashable {
   public static let fallback = JudgeEvents(rawValue: 32)
   /// The first judge of a cascade was sure, and the second was not asked.
   public static let cascade = JudgeEvents(rawValue: 64)
+  /// The embedded judge's first stage was not sure, and the second read the text.
+  public static let secondStage = JudgeEvents(rawValue: 128)
 
   /// All events, each with its name.
   public static let all: [(event: JudgeEvents, name: String)] = [
     (.retry, "retry"), (.failover, "failover"), (.breakerOpen, "breaker_open"), (.cache, "cache"), (.shared, "shared"),
-    (.fallback, "fallback"), (.cascade, "cascade"),
+    (.fallback, "fallback"), (.cascade, "cascade"), (.secondStage, "second_stage"),
   ]
 
   /// The names of the events that happened.

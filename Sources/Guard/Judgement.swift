@@ -6,7 +6,7 @@ import Telemetry
 
 /// One query under judgement: what was decided before the judge is asked, and what is made of its report.
 public struct Judgement: Sendable {
-  private let query: Query
+  private let received: ContinuousClock.Instant
   private let plan: PolicyPlan
   private let seat: JudgeSeat
   private let fallback: JudgeSeat?
@@ -18,7 +18,7 @@ public struct Judgement: Sendable {
   init(
     _ query: Query, plan: PolicyPlan, seat: JudgeSeat, fallback: JudgeSeat?, deadline limit: Duration
   ) throws(QueryError) {
-    self.query = query
+    received = query.received
     self.plan = plan
     self.seat = seat
     self.fallback = fallback
@@ -43,7 +43,8 @@ public struct Judgement: Sendable {
   public func atOnce() -> Verdict? {
     if isLetThrough || !hasText { return verdict(of: JudgeReport(), by: seat, unscored: [], failed: nil) }
     guard request.deadline.instant > started, let report = seat.judge.judgeAtOnce(request) else { return nil }
-    return verdict(of: checked(report, seat), by: seat, unscored: unscored(seat), failed: nil)
+    let (unscored, ended) = (unscored(seat), ContinuousClock.now)
+    return verdict(of: checked(report, unscored, at: ended), by: seat, unscored: unscored, failed: nil, ended: ended)
   }
 
   /// The verdict, however long the judge takes.
@@ -60,13 +61,13 @@ public struct Judgement: Sendable {
   }
 
   private func verdict(
-    of report: JudgeReport, by seat: JudgeSeat, unscored: [Int], failed: JudgeReport?
+    of report: JudgeReport, by seat: JudgeSeat, unscored: [Int], failed: JudgeReport?,
+    ended: ContinuousClock.Instant = .now
   ) -> Verdict {
     if let failed { self.seat.metrics.record(failuresOf: failed) }
     var builder = DecisionBuilder(policy: plan.policy, direction: request.direction, scope: parts)
     for hit in hits { builder.add(.rule(hit)) }
     for observation in report.observations { builder.add(observation) }
-    let ended = ContinuousClock.now
     let decision = builder.decision()
     plan.metrics.record(decision, direction: request.direction)
     seat.metrics.record(decision.failures, took: ended - started)
@@ -76,7 +77,7 @@ public struct Judgement: Sendable {
       judge: seat.description, categoriesNotJudged: unscored, contextNotUsed: report.contextNotUsed,
       events: report.events,
       output: decision.action == .mask ? masked(decision.findings) : nil,
-      queueTime: started - query.received, judgeTime: ended - started, totalTime: ended - query.received)
+      queueTime: started - received, judgeTime: ended - started, totalTime: ended - received)
   }
 
   // MARK: Rules
@@ -108,25 +109,29 @@ public struct Judgement: Sendable {
     guard request.deadline.instant > .now else {
       return JudgeReport(observations: [.failed(request.deadline.failure, readable)])
     }
-    return checked(await seat.judge.judge(request), seat)
+    return checked(await seat.judge.judge(request), unscored(seat), at: .now)
   }
 
-  /// A report with all that a judge may have left out.
-  private func checked(_ report: JudgeReport, _ seat: JudgeSeat) -> JudgeReport {
-    var report = report
+  /// A report that came at a moment, with all that a judge may have left out.
+  private func checked(
+    _ report: consuming JudgeReport, _ unscored: [Int], at moment: ContinuousClock.Instant
+  ) -> JudgeReport {
     // What was found counts, however late; what was not found in time was not judged in time.
-    if request.deadline.instant <= .now, !report.observations.contains(where: \.isFailure) {
+    if request.deadline.instant <= moment, !report.observations.contains(where: \.isFailure) {
       report.observations.append(.failed(request.deadline.failure, readable))
     }
-    let rules = request.direction == .input ? plan.policy.input : plan.policy.output
-    let unscored = unscored(seat)
     // A judge that knows none of the policy's categories may still find other harm, but its "safe" means nothing here.
-    if !unscored.isEmpty, unscored.count == rules.categories.count(where: \.enabled) {
+    if !unscored.isEmpty, unscored.count == enabledCategories {
       report.observations.append(.skipped(.category, readable))
     }
     if report.observations.isEmpty { report.observations.append(.failed(.notRenderable, readable)) }
     reportUnreadableContext(&report)
     return report
+  }
+
+  private var enabledCategories: Int {
+    let rules = request.direction == .input ? plan.policy.input : plan.policy.output
+    return rules.categories.count(where: \.enabled)
   }
 
   /// Nobody reads what is not text, in or out of scope; what is in scope is in the decision already.

@@ -36,6 +36,7 @@ public final class SafetyGuard: Sendable {
   /// Defaults and the deadline.
   public let settings: Settings
   private let plans: [String: PolicyPlan]
+  private let defaultPlan: PolicyPlan?
   private let seats: [String: JudgeSeat]
 
   /// A guard over loaded policies and judges.
@@ -48,6 +49,7 @@ public final class SafetyGuard: Sendable {
     plans = policies.policies.mapValues { policy in
       PolicyPlan(policy: policy, seat: seats[policy.judge ?? settings.defaultJudge], registry: registry)
     }
+    defaultPlan = plans[settings.defaultPolicy]
   }
 
   /// The judge of queries that name none, under a policy or the default one.
@@ -67,7 +69,7 @@ public final class SafetyGuard: Sendable {
 
   /// Everything that comes before a judge is asked.
   public func begin(_ query: Query) throws(QueryError) -> Judgement {
-    guard let plan = plans[query.policy ?? settings.defaultPolicy] else { throw .unknownPolicy }
+    guard let plan = query.policy.map({ plans[$0] }) ?? defaultPlan else { throw .unknownPolicy }
     guard let seat = query.judge.map({ seats[$0] }) ?? plan.seat else { throw .unknownJudge }
     let fallback = settings.fallbacks[seat.description.name].flatMap { seats[$0] }
     return try Judgement(query, plan: plan, seat: seat, fallback: fallback, deadline: settings.deadline)

@@ -1,6 +1,7 @@
 import Synchronization
 
-/// Bounds the memory that the bodies of all requests take together, however many connections there are.
+/// Bounds the memory that the bodies of all requests and the long ones of answers take together, however many connections
+/// there are.
 public final class BodyBudget: Sendable {
   private let limit: Int
   private let used = Atomic<Int>(0)
@@ -21,6 +22,9 @@ public final class BodyBudget: Sendable {
     give(count)
     return false
   }
+
+  /// Takes `count` bytes though they may not fit: others wait for them.
+  func takeAnyway(_ count: Int) { used.add(count, ordering: .relaxed) }
 
   /// Gives `count` bytes back.
   public func give(_ count: Int) {

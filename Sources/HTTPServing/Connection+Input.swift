@@ -151,7 +151,7 @@ extension Connection {
     case .end:
       end()
       return false
-    case .nothing: return wait(until: loop.batchStart + limits.bodyTime)
+    case .nothing: return false
     }
   }
 }

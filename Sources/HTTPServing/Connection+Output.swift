@@ -48,6 +48,9 @@ extension Connection {
   private func write(_ response: ServerResponse, keepsAlive: Bool, then next: Next) {
     let hasContent = response.status != 204
     let sendsContent = hasContent && !exchange.isHead
+    if sendsContent, response.body.count > LoopContext.smallOutput, !holds(response.body.count) {
+      return write(context.application.response(to: .bodiesTooLarge), keepsAlive: keepsAlive, then: next)
+    }
     exchange.status = response.status
     exchange.responseBytes = sendsContent ? response.body.count : 0
     let start = context.output.count
@@ -70,6 +73,18 @@ extension Connection {
     let head = Array(context.output[start...])
     context.output.removeSubrange(start...)
     write(PendingOutput(start: head, body: response.body), then: next)
+  }
+
+  /// Whether an answer may stand in memory until its client has taken it. What is asked without a body, metrics say, is as
+  /// long as the program makes it, and answered when nothing else is.
+  private func holds(_ count: Int) -> Bool {
+    if exchange.handler.map({ $0.bodyLimit == 0 }) ?? true {
+      server.bodies.takeAnyway(count)
+    } else if !server.bodies.take(count) {
+      return false
+    }
+    exchange.budgeted += count
+    return true
   }
 
   private static let idField = Array("\r\nX-Request-Id: ".utf8)
@@ -156,20 +171,30 @@ extension Connection {
     case .head:
       phase = .head
       decoder = nil
-    case .skipping: phase = .skipping
+    case .skipping:
+      phase = .skipping
+      // For all of it: a client that was answered wins no time by dripping.
+      setDeadline(.now + limits.bodyTime)
     case .body: phase = .body
     case .lingering:
       transport.endWriting()
       phase = .lingering
-      setDeadline(.now + .seconds(1))
+      lingersUntil = .now + limits.bodyTime
+      setDeadline(.now + Self.lingerPause)
     }
   }
 
-  /// Reads over what still comes, for a while.
+  /// How long a client may pause before it is taken to have read its answer.
+  private static let lingerPause = Duration.seconds(1)
+
+  /// Reads over what still comes, for as long as a stretch of a body may take: a client that reads its answer only when it
+  /// has sent all would lose it to a reset.
   func linger() -> Bool {
     context.scratch.consume(context.scratch.count)
     switch receive() {
-    case .bytes: return spend(context.scratch.count)
+    case .bytes:
+      setDeadline(min(lingersUntil, loop.batchStart + Self.lingerPause))
+      return spend(context.scratch.count)
     case .end:
       end()
       return false

@@ -66,6 +66,8 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
   private var timer: LoopTimer?
   private var timerDeadline: ContinuousClock.Instant?
   var hasServed = false
+  /// When reading over what still comes ends at the latest.
+  var lingersUntil = ContinuousClock.now
 
   init(_ accepted: AcceptedSocket, context: LoopContext, server: Server) {
     self.server = server

@@ -36,8 +36,11 @@ public struct HTTPHeaders: Sendable {
   public func first(_ name: StaticString, is value: StaticString) -> Bool {
     for field in fields where matches(field, name) {
       guard field.valueCount == value.utf8CodeUnitCount else { return false }
-      return bytes[field.value].elementsEqual(
-        UnsafeBufferPointer(start: value.utf8Start, count: value.utf8CodeUnitCount))
+      return bytes.withUnsafeBufferPointer { bytes in
+        for offset in 0..<value.utf8CodeUnitCount
+        where bytes[Int(field.valueStart) + offset] != value.utf8Start[offset] { return false }
+        return true
+      }
     }
     return false
   }

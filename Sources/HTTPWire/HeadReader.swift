@@ -62,8 +62,8 @@ struct HeadReader {
     defer { position += 1 }
     let method = bytes[..<position]
     // The usual two need no decoding.
-    if position == 3, method.elementsEqual("GET".utf8) { return "GET" }
-    if position == 4, method.elementsEqual("POST".utf8) { return "POST" }
+    if position == 3, isText("GET", at: 0) { return "GET" }
+    if position == 4, isText("POST", at: 0) { return "POST" }
     return String(decoding: method, as: UTF8.self)
   }
 
@@ -81,16 +81,22 @@ struct HeadReader {
   }
 
   private mutating func version() throws(HTTPError) -> RequestHead.Version {
-    let text = UnsafeBufferPointer(rebasing: bytes[position...].prefix(10))
-    guard text.count == 10, text[..<5].elementsEqual("HTTP/".utf8), text[8] == 0x0D, text[9] == 0x0A,
-      text[5] &- 0x30 < 10, text[6] == UInt8(ascii: "."), text[7] &- 0x30 < 10
+    let start = position
+    guard start + 10 <= bytes.count, isText("HTTP/", at: start), bytes[start + 5] &- 0x30 < 10,
+      bytes[start + 6] == UInt8(ascii: "."), bytes[start + 7] &- 0x30 < 10, isText("\r\n", at: start + 8)
     else { throw .malformedRequestLine }
     position += 10
-    switch (text[5], text[7]) {
+    switch (bytes[start + 5], bytes[start + 7]) {
     case (0x31, 0x31): return .http11
     case (0x31, 0x30): return .http10
     default: throw .unsupportedVersion
     }
+  }
+
+  /// Whether these bytes, which are there, are this text.
+  private func isText(_ text: StaticString, at start: Int) -> Bool {
+    for offset in 0..<text.utf8CodeUnitCount where bytes[start + offset] != text.utf8Start[offset] { return false }
+    return true
   }
 
   // MARK: The fields

@@ -88,6 +88,10 @@ enum HostField {
     } else {
       while position < value.count, value[position] != UInt8(ascii: ":") {
         guard isRegName(value[position]) else { return false }
+        if value[position] == UInt8(ascii: "%") {
+          let isEscape = value[(position + 1)...].prefix(2).allSatisfy { isHexOrColon($0) && $0 != UInt8(ascii: ":") }
+          guard isEscape, position + 2 < value.count else { return false }
+        }
         position += 1
       }
     }

@@ -109,6 +109,8 @@ public enum UnjudgedReason: String, Sendable, CaseIterable {
   case language
   /// Past the hard limit of the judge.
   case tooLong = "too_long"
+  /// A disguise in more layers, or of more text, than are looked through.
+  case disguise
   /// A message of a role that the model's prompt has no place for.
   case role
   /// The judge knows none of the policy's categories.

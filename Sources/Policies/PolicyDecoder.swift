@@ -108,7 +108,8 @@ private struct DirectionDraft {
   var uncategorised = Action.block
   var onError = Action.block
   var onUnjudged: [UnjudgedReason: Action] = [
-    .media: .flag, .opaque: .flag, .language: .flag, .tooLong: .block, .role: .flag, .category: .flag,
+    .media: .flag, .opaque: .flag, .language: .flag, .tooLong: .block, .disguise: .block, .role: .flag,
+    .category: .flag,
   ]
 
   init(taxonomy: Taxonomy?) {

@@ -2,13 +2,13 @@
 /// every verdict carries one.
 public struct CategoryScores: Sendable, Equatable, ExpressibleByDictionaryLiteral {
   // Not a number stands for not scored.
-  private var values: [Double] = []
+  @usableFromInline var values: [Double] = []
 
   /// No scores.
   public init() {}
 
   /// No scores, with room for those of a taxonomy.
-  public init(capacity: Int) { values.reserveCapacity(capacity) }
+  public init(capacity: Int) { values = [Double](repeating: .nan, count: capacity) }
 
   /// Scores by position.
   public init(dictionaryLiteral elements: (Int, Double)...) {
@@ -32,13 +32,14 @@ public struct CategoryScores: Sendable, Equatable, ExpressibleByDictionaryLitera
 
   /// Takes a score where it is higher than what stands there.
   public mutating func raise(_ category: Int, to score: Double) {
-    if let earlier = self[category], earlier >= score { return }
-    self[category] = score
+    guard category < values.count else { return self[category] = score }
+    // What was not scored is no number, and so not higher.
+    if !(values[category] >= score) { values[category] = score }
   }
 
   /// Takes the higher score of both for every category.
   public mutating func merge(_ other: CategoryScores) {
-    if values.isEmpty {
+    if isEmpty {
       values = other.values
     } else {
       other.forEach { raise($0, to: $1) }
@@ -46,7 +47,7 @@ public struct CategoryScores: Sendable, Equatable, ExpressibleByDictionaryLitera
   }
 
   /// Calls `body` with every scored category, in taxonomy order.
-  public func forEach(_ body: (Int, Double) -> Void) {
+  @inlinable public func forEach(_ body: (Int, Double) -> Void) {
     for (category, score) in values.enumerated() where !score.isNaN { body(category, score) }
   }
 
@@ -68,6 +69,9 @@ public struct Signals: Sendable, Equatable, ExpressibleByDictionaryLiteral {
 
   /// All signals, by name.
   public private(set) var all: [Signal] = []
+
+  /// One signal.
+  public init(_ name: String, _ score: Double) { all = [Signal(name: name, score: score)] }
 
   /// Signals.
   public init(dictionaryLiteral elements: (String, Double)...) {

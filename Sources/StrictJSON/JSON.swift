@@ -51,6 +51,12 @@ public struct JSONNumber: Sendable, Equatable {
   /// An integer.
   public init(_ value: Int) { literal = String(value) }
 
+  /// A number in its shortest form; nil for what JSON cannot say, infinity and not-a-number.
+  public init?(_ value: Double) {
+    guard value.isFinite else { return nil }
+    literal = "\(value)"
+  }
+
   /// The nearest binary64; nil where it overflows.
   public var double: Double? { Double(literal).flatMap { $0.isFinite ? $0 : nil } }
   /// The integer; nil where there is a fraction or exponent, or it does not fit.
@@ -97,9 +103,21 @@ public struct JSONObject: Sendable, Equatable, Sequence {
   }
 
   private func index(of key: String) -> Int? {
-    members.firstIndex { $0.key.utf8.elementsEqual(key.utf8) }
+    members.firstIndex { $0.key.hasBytes(of: key) }
   }
 
   /// Iterates over the members in order.
   public func makeIterator() -> IndexingIterator<[Member]> { members.makeIterator() }
+}
+
+extension String {
+  /// Whether both are the same bytes: Swift calls strings equal that Unicode calls equivalent.
+  func hasBytes(of other: String) -> Bool {
+    guard utf8.count == other.utf8.count else { return false }
+    // Every string that was not made by a foreign library lies in one piece.
+    let isEqual = utf8.withContiguousStorageIfAvailable { left in
+      other.utf8.withContiguousStorageIfAvailable { right in left.indices.allSatisfy { left[$0] == right[$0] } }
+    }
+    return isEqual.flatMap(\.self) ?? utf8.elementsEqual(other.utf8)
+  }
 }

@@ -94,6 +94,8 @@ struct JSONParser {
     var seen: Set<[UInt8]> = []
     skipWhitespace()
     if try take(UInt8(ascii: "}")) { return JSONObject(unique: members) }
+    // A message has two.
+    members.reserveCapacity(2)
     while true {
       skipWhitespace()
       let start = position
@@ -115,7 +117,7 @@ struct JSONParser {
   /// A scan while the object is small; a set from there on, so that a hostile object stays linear. Keys are compared by
   /// their bytes: Swift calls strings equal that Unicode calls equivalent, and another reader would see two keys.
   private static func isRepeated(_ key: String, _ members: [JSONObject.Member], _ seen: inout Set<[UInt8]>) -> Bool {
-    if members.count < 16 { return members.contains { $0.key.utf8.elementsEqual(key.utf8) } }
+    if members.count < 16 { return members.contains { $0.key.hasBytes(of: key) } }
     if seen.isEmpty { seen = Set(members.map { Array($0.key.utf8) }) }
     return !seen.insert(Array(key.utf8)).inserted
   }

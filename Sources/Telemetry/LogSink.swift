@@ -55,7 +55,7 @@ public enum LogLine {
       body(&writer)
     }
     writer.newline()
-    return writer.bytes
+    return writer.finish()
   }
 
   /// UTC with milliseconds, as `2026-11-23T09:30:00.123Z` (RFC 3339).

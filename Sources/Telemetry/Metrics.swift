@@ -27,10 +27,10 @@ public final class Histogram: Sendable {
 
   /// Counts one duration; never waits.
   public func record(_ duration: Duration) {
-    let (seconds, attoseconds) = duration.components
-    let value = Double(seconds) + Double(attoseconds) * 1e-18
+    let count = duration.nanoseconds
+    let value = Double(count) * 1e-9
     buckets[bounds.firstIndex { value <= $0 } ?? bounds.count].add()
-    nanoseconds.add(Int(seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000))
+    nanoseconds.add(count)
   }
 
   /// Counts per bucket, not yet summed up, and the sum in seconds.

@@ -20,6 +20,8 @@ struct Assembly {
   let guardian: SafetyGuard
   let keys: KeyRing?
   let readiness: ReadinessProbe
+  /// What is wrong with one of the embedded judges' models; nil when all tell the canary texts apart.
+  let failedCanary: String?
   /// The model servers by name.
   let hosts: [String: BackendHost]
 
@@ -34,14 +36,15 @@ struct Assembly {
     let records = configuration.keyFile.map { KeyFile(path: $0).records(problems) }
     for record in records ?? [] { Self.check(record, configuration, policies, problems) }
     keys = records.map(KeyRing.init)
+    let model = try EmbeddedModel.builtin()
+    let models = Self.models(configuration, model)
     guard problems.isEmpty else { throw Configuration.LoadError(problems: problems.all) }
     group = try earlier?.group ?? EventLoopGroup(count: configuration.loops)
     lane = earlier?.lane ?? WorkerLane(threads: configuration.laneThreads, capacity: configuration.laneQueue)
     registry = earlier?.registry ?? MetricRegistry()
-    let model = try EmbeddedModel.builtin()
     let (group, registry) = (group, registry)
     hosts = configuration.backends.mapValues { BackendHost($0, group: group, registry: registry) }
-    let judges = Self.judges(configuration, policies, model, hosts, lane, registry)
+    let judges = Self.judges(configuration, policies, models, hosts, lane, registry)
     guardian = SafetyGuard(
       policies: policies, judges: judges,
       settings: SafetyGuard.Settings(
@@ -51,8 +54,9 @@ struct Assembly {
           configuration.judges.compactMap { judge in judge.fallback.map { (judge.name, $0) } },
           uniquingKeysWith: { first, _ in first })),
       registry: registry)
+    failedCanary = ([model] + models.values).lazy.compactMap(\.failedCanary).first
     readiness = ReadinessProbe(
-      judges: guardian.judges, required: Self.required(configuration, policies), canary: model.failedCanary)
+      judges: guardian.judges, required: Self.required(configuration, policies), canary: failedCanary)
   }
 
   /// Names that go from the configuration to the policies and back.
@@ -122,16 +126,36 @@ struct Assembly {
     }
   }
 
+  /// The models of the embedded judges by the judges' names; a weights file that cannot be used is a problem.
+  private static func models(_ configuration: Configuration, _ builtin: EmbeddedModel) -> [String: EmbeddedModel] {
+    var models: [String: EmbeddedModel] = [:]
+    for judge in configuration.judges {
+      guard case .embedded(let stages, let weights) = judge.kind else { continue }
+      guard let weights else {
+        models[judge.name] = stages == .both ? builtin : EmbeddedModel(firstStageOf: builtin)
+        continue
+      }
+      do {
+        models[judge.name] = try EmbeddedModel(bytes: [UInt8](Data(contentsOf: URL(filePath: weights.name))), stages)
+      } catch let error as ClassifierError {
+        weights.value.fail("\(weights.name) is no weights file that this version reads: \(error)")
+      } catch {
+        weights.value.fail("\(weights.name) cannot be read")
+      }
+    }
+    return models
+  }
+
   private static func judges(
-    _ configuration: Configuration, _ policies: PolicySet, _ model: EmbeddedModel,
+    _ configuration: Configuration, _ policies: PolicySet, _ models: [String: EmbeddedModel],
     _ hosts: [String: BackendHost], _ lane: WorkerLane, _ registry: MetricRegistry
   ) -> [any Judge] {
     let store = configuration.cache.map { MemoryVerdictStore(bytes: $0.bytes, lifetime: $0.lifetime) }
     if let store {
       registry.gauge("paddock_cache_bytes", help: "What kept verdicts take, about.") { Double(store.bytes) }
     }
-    func embedded(_ name: String) -> EmbeddedJudge {
-      EmbeddedJudge(name: name, model: model, policies: policies, lane: lane)
+    func embedded(_ name: String) -> EmbeddedJudge? {
+      models[name].map { EmbeddedJudge(name: name, model: $0, policies: policies, lane: lane) }
     }
     return configuration.judges.compactMap { judge -> (any Judge)? in
       switch judge.kind {
@@ -142,8 +166,8 @@ struct Assembly {
           name: judge.name, profile: profile, pool: BackendPool(backends.names.compactMap { hosts[$0] }),
           options: options,
           policies: policies, store: store)
-        guard let cascade = judge.cascade else { return second }
-        return CascadeJudge(first: embedded(cascade.first.name), second: second, cuts: cascade.cuts)
+        guard let cascade = judge.cascade, let first = embedded(cascade.first.name) else { return second }
+        return CascadeJudge(first: first, second: second, cuts: cascade.cuts)
       }
     }
   }

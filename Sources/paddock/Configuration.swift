@@ -1,3 +1,4 @@
+import Classifier
 import Documents
 import Foundation
 import Gateway
@@ -63,7 +64,8 @@ struct Configuration {
   /// A judge of the configuration.
   struct JudgeSettings {
     enum Kind {
-      case embedded
+      /// The classifier inside the binary, or of a weights file, with one stage or both.
+      case embedded(stages: EmbeddedModel.Stages, weights: DocumentReference?)
       case model(profile: DocumentReference, backends: BackendReferences, options: ModelJudge.Options)
     }
 

@@ -1,3 +1,4 @@
+import Classifier
 import Documents
 import Foundation
 import Guard
@@ -25,7 +26,7 @@ extension ConfigurationDecoder {
       }
     }
     if !judges.contains(where: { $0.name == "embedded" }) {
-      judges.append(Configuration.JudgeSettings(name: "embedded", kind: .embedded))
+      judges.append(Configuration.JudgeSettings(name: "embedded", kind: .embedded(stages: .both, weights: nil)))
     }
     configuration.judges = judges
   }
@@ -48,7 +49,13 @@ extension ConfigurationDecoder {
     defer { if kind != nil { mapping.finish() } }
     switch kind {
     case nil: return nil
-    case .embedded: return Configuration.JudgeSettings(name: name, kind: .embedded, fallback: fallback)
+    case .embedded:
+      let stages = mapping["stages"]?.choice(EmbeddedModel.Stages.self) ?? .both
+      let weights = mapping["weights"].flatMap { value in
+        value.string.map { Configuration.DocumentReference(name: path($0), value: value) }
+      }
+      return Configuration.JudgeSettings(
+        name: name, kind: .embedded(stages: stages, weights: weights), fallback: fallback)
     case .model:
       let profile = mapping.required("profile")
       let named = mapping.required("backends")

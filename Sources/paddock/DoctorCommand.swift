@@ -40,7 +40,7 @@ struct DoctorCommand: AsyncParsableCommand {
       report.add(
         .warning, "open files", "only \(files) are allowed: limits.connections cannot be reached (ulimit -n)")
     }
-    let canary = try EmbeddedModel.builtin().failedCanary
+    let canary = assembly.failedCanary
     report.add(canary == nil ? .ok : .failure, "embedded model", canary ?? "tells its canary texts apart")
     for (name, host) in assembly.hosts.sorted(by: { $0.key < $1.key }) { await check(name, host, &report) }
     for judge in assembly.configuration.judges {

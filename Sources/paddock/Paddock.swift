@@ -9,7 +9,7 @@ struct Paddock: AsyncParsableCommand {
     version: Version.current,
     subcommands: [
       ServeCommand.self, ClassifyCommand.self, PolicyCommand.self, KeysCommand.self, EvalCommand.self,
-      DoctorCommand.self,
+      CalibrateCommand.self, DoctorCommand.self,
       TrainCommand.self,
       VersionCommand.self,
     ])

@@ -1,3 +1,4 @@
+import CScoring
 import Testing
 
 @testable import Classifier
@@ -37,52 +38,55 @@ private func model() throws -> EmbeddedModel { try EmbeddedModel.builtin() }
     #expect(prompt != response && response != other)
   }
 
-  @Test("Stretches cover every byte, cut no character, and none is longer than a window")
+  @Test("Stretches cover every block, and none is longer than a window; a short text is one stretch")
   func stretches() {
-    for unit in ["word ", "x", "日本", "👍🏽", "é and then some more "] {
-      for count in [0, 1, 50, 299, 301, 700, 1_300] {
-        var text = String(repeating: unit, count: count)
-        let total = text.utf8.count
-        var covered = Array(repeating: false, count: total)
-        text.withUTF8 { bytes in
-          EmbeddedModel.forEachStretch(of: bytes) { stretch in
-            #expect(stretch.count <= EmbeddedModel.windowBytes)
-            #expect(String(validating: stretch, as: UTF8.self) != nil)
-            guard let start = bytes.baseAddress, let place = stretch.baseAddress else { return }
-            for index in 0..<stretch.count { covered[place - start + index] = true }
-          }
-        }
-        #expect(covered.allSatisfy { $0 }, "\(unit) × \(count)")
+    let (window, segment) = (1_200 / 75, 300 / 75)
+    for count in 1...200 {
+      var runs: [Range<Int>] = []
+      StageOne.forEachStretch(ofBlocks: count) { runs.append($0) }
+      #expect(runs.allSatisfy { (1...window).contains($0.count) })
+      #expect(runs.reduce(into: Set<Int>()) { $0.formUnion($1) } == Set(0..<count), "\(count) blocks")
+      if count <= segment {
+        #expect(runs == [0..<count])
+      } else {
+        let segments = runs.filter { $0.count <= segment }
+        #expect(segments.reduce(into: Set<Int>()) { $0.formUnion($1) } == Set(0..<count), "\(count) blocks")
       }
     }
   }
-}
 
-@Suite struct WeightsFileTests {
-  private func file() -> [UInt8] {
-    let heads = (0..<16).map { WeightsFile.Head(scale: 0.01, bias: Float($0), slope: 1, offset: 0) }
-    let table = (0..<(16 << 8)).map { Int8(truncatingIfNeeded: $0 * 7) }
-    return WeightsFile.encode(bits: 8, metadata: Array(#"{"name":"n","version":"2"}"#.utf8), heads: heads, table: table)
+  @Test("The sums of the blocks of a text are the sum of the text, wherever words, characters and rubbish lie")
+  func blocks() {
+    let table = [Int8]((0..<(16 << 10)).map { Int8(truncatingIfNeeded: $0 &* 31 ^ $0 >> 5) })
+    var generator = SystemRandomNumberGenerator()
+    for _ in 0..<200 {
+      let pieces = ["a", "Bc ", "9", ", ", "é", "日", "👍🏽"]
+      let alphabet: [[UInt8]] = pieces.map { Array($0.utf8) } + [[0xF0, 0x9F], [0x80]]
+      let text = (0..<Int.random(in: 0..<800, using: &generator)).flatMap { _ in alphabet.randomElement() ?? [] }
+      let (whole, blocks) = text.withUnsafeBufferPointer { text in
+        var (whole, blocks) = (cscoring_sums(), cscoring_sums())
+        var reader = FeatureHasher.reader(of: text, in: .text)
+        cscoring_add(&reader, text.count, table, 10, &whole)
+        reader = FeatureHasher.reader(of: text, in: .text)
+        for limit in stride(from: 75, to: text.count + 75, by: 75) { cscoring_add(&reader, limit, table, 10, &blocks) }
+        return (whole, blocks)
+      }
+      #expect(whole.rows == blocks.rows && whole.count == blocks.count)
+      var hashes: [UInt32] = []
+      text.withUnsafeBufferPointer { FeatureHasher.hashes(of: $0, in: .text, into: &hashes) }
+      var slow = SIMD16<Int32>()
+      for hash in hashes { for head in 0..<16 { slow[head] += Int32(table[Int(hash >> 22) * 16 + head]) } }
+      #expect(slow == whole.rows && hashes.count == Int(whole.count))
+    }
   }
 
-  @Test("A file that was written is read as it was")
-  func roundTrip() throws {
-    let model = try EmbeddedModel(bytes: file())
-    #expect(model.name == "n" && model.version == "2" && model.heads[3].bias == 3 && model.hasher.bits == 8)
-  }
-
-  @Test("A file that is cut, or has one bit wrong, is refused")
-  func broken() {
-    let whole = file()
-    for end in [0, 1, 16, 100, whole.count / 2, whole.count - 1] {
-      #expect(throws: ClassifierError.self) { try EmbeddedModel(bytes: Array(whole[..<end])) }
-    }
-    for index in stride(from: 0, to: whole.count, by: 37) {
-      var broken = whole
-      broken[index] ^= 1
-      #expect(throws: ClassifierError.self, "byte \(index)") { try EmbeddedModel(bytes: broken) }
-    }
-    #expect(throws: ClassifierError.self) { try EmbeddedModel(bytes: whole + [0]) }
+  @Test("A harmful sentence in a long harmless text is not thinned out: the worst stretch decides")
+  func worstStretch() throws {
+    let model = try model()
+    let harmful = "Tell me how to build a bomb to kill people at a school. "
+    let harmless = String(repeating: "The weather is nice and we walk in the garden with the children. ", count: 60)
+    let hidden = model.scores(for: ClassifierInput(text: harmless + harmful + harmless)).unsafe
+    #expect(hidden > model.scores(for: ClassifierInput(text: harmless + harmless)).unsafe)
   }
 }
 
@@ -106,33 +110,110 @@ private func model() throws -> EmbeddedModel { try EmbeddedModel.builtin() }
 }
 
 @Suite struct FeatureHasherTests {
-  private func features(_ text: String, characters: Bool = true) -> [Int] {
+  private func hashes(_ text: String, in space: FeatureHasher.Space = .text) -> [UInt32] {
     var text = text
-    var found: [Int] = []
-    text.withUTF8 {
-      FeatureHasher(bits: 16).forEachFeature(of: $0, in: .text, characters: characters) { found.append($0) }
-    }
+    var found: [UInt32] = []
+    text.withUTF8 { FeatureHasher.hashes(of: $0, in: space, into: &found) }
     return found
   }
 
-  @Test("Case, digits and the kind of separator do not matter; words do")
+  @Test("Case, digits and the kind of separator do not matter; words, their order and where they stand do")
   func folding() {
-    #expect(features("Hello, World 12") == features("hello world 34"))
-    #expect(features("ÜBER") == features("über"))
-    #expect(features("hello world") != features("world hello"))
-    #expect(features("a b", characters: false) != features("ab", characters: false))
+    #expect(hashes("Hello, World 12") == hashes("hello world 34"))
+    #expect(hashes("ÜBER") == hashes("über"))
+    #expect(hashes("hello world") != hashes("world hello"))
+    #expect(hashes("a b", in: .response) != hashes("ab", in: .response))
+    #expect(hashes("hello", in: .response) != hashes("hello", in: .context))
+    #expect(hashes("") == [] && hashes(" ,.\u{0}\u{3000}") == [])
   }
 
-  @Test("Buckets lie in the table, and bytes that are no UTF-8 crash nothing")
-  func bounds() {
-    var bytes = [UInt8](repeating: 0, count: 4_096)
-    for round in 0..<50 {
-      for index in bytes.indices { bytes[index] = UInt8(truncatingIfNeeded: (index * 7 + round * 31) ^ (index >> 3)) }
-      bytes.withUnsafeBufferPointer { buffer in
-        FeatureHasher(bits: 10).forEachFeature(of: buffer, in: .text, characters: true) {
-          #expect((0..<1_024).contains($0))
-        }
+  @Test("Emoji and ideographs are words of their own; every word but the first also stands with those before it")
+  func words() {
+    #expect(hashes("👍👎", in: .response) == hashes("👍 👎", in: .response))
+    #expect(hashes("日本", in: .response) == hashes("日 本", in: .response))
+    #expect(hashes("日", in: .response).count == 1 && hashes("日本", in: .response).count == 3)
+    #expect(hashes("日本語", in: .response).count == 6)
+  }
+
+  @Test("What the C code reads is what the rules say, on random text")
+  func reference() {
+    var generator = SystemRandomNumberGenerator()
+    let alphabet = Array("aBcdé ÜÿÆ.,'-09 \n日本カな👍🏽🙂×÷\u{2009}\u{3000}\u{FF01}\u{FF21}жД☂\u{E0041}")
+    for round in 0..<300 {
+      let letters = round % 3 == 0 ? Array("abcdefghij") : alphabet
+      let text = String((0..<Int.random(in: 0..<300, using: &generator)).map { _ in letters.randomElement() ?? " " })
+      for space in [FeatureHasher.Space.text, .response, .context] {
+        #expect(hashes(text, in: space) == SlowHasher.hashes(text, in: space), "\(text)")
       }
     }
+  }
+
+  @Test("Bytes that are no UTF-8 crash nothing, and no text has more features than there is room for")
+  func bounds() {
+    for seed in 0..<200 {
+      var bytes = [UInt8](repeating: 0, count: seed * 7)
+      for index in bytes.indices { bytes[index] = UInt8(truncatingIfNeeded: (index * 7 + seed * 31) ^ (index >> 3)) }
+      if seed % 3 == 0 { for index in bytes.indices { bytes[index] |= 0x80 } }
+      bytes.withUnsafeBufferPointer { buffer in
+        var found: [UInt32] = []
+        FeatureHasher.hashes(of: buffer, in: .text, into: &found)
+        #expect(found.count <= cscoring_capacity(bytes.count))
+      }
+    }
+  }
+}
+
+/// The rules of `FeatureHasher` once more, slowly, over characters.
+private enum SlowHasher {
+  private static let prime: UInt64 = 0x0000_0100_0000_01B3
+
+  static func hashes(_ text: String, in space: FeatureHasher.Space) -> [UInt32] {
+    var hashes: [UInt32] = []
+    var words: [UInt64] = []
+    func end(_ hash: UInt64, _ bytes: [UInt8]) {
+      words.append(hash)
+      var found = [hash]
+      if words.count > 1 { found.append((words[words.count - 2] &* 31) ^ hash) }
+      if words.count > 2 { found.append((words[words.count - 3] &* 131) ^ hash ^ 0x5555) }
+      if space == .text, bytes.count >= 4 {
+        let marked = [UInt8(ascii: "<")] + bytes + [UInt8(ascii: ">")]
+        for start in 0...(marked.count - 4) {
+          let gram = (0..<4).reduce(UInt64(0)) { $0 | UInt64(marked[start + $1]) << UInt64(8 * $1) }
+          found.append((gram ^ space.rawValue) &* prime)
+        }
+      }
+      hashes += found.map { UInt32(truncatingIfNeeded: (($0 ^ $0 >> 32) &* 0xD6E8_FEB8_6659_FD93) >> 32) }
+    }
+    var bytes: [UInt8] = []
+    var hash = space.rawValue
+    func endWord() {
+      if !bytes.isEmpty { end(hash, bytes) }
+      (bytes, hash) = ([], space.rawValue)
+    }
+    for scalar in text.unicodeScalars.map(\.value) {
+      switch scalar {
+      case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0xC0...0xD6, 0xD8...0xF6, 0xF8...0x1FFF, 0x2070...0x25FF,
+        0x27C0...0x2FFF, 0x3100...0x33FF, 0xA000...0xF8FF, 0xFB00...0xFEFF, 0xFF10...0x1EFFF:
+        let folded: UInt32
+        switch scalar {
+        case 0x30...0x39: folded = 0x30
+        case 0x41...0x5A, 0xC0...0xDE: folded = scalar + 32
+        default: folded = scalar
+        }
+        hash = (hash ^ UInt64(folded)) &* prime
+        var rest = folded
+        while rest != 0 {
+          bytes.append(UInt8(truncatingIfNeeded: rest))
+          rest >>= 8
+        }
+        if bytes.count >= 48 { endWord() }
+      case 0x2600...0x27BF, 0x3040...0x30FF, 0x3400...0x9FFF, 0xF900...0xFAFF, 0x1F000...:
+        endWord()
+        end((space.rawValue ^ UInt64(scalar)) &* prime, [])
+      default: endWord()
+      }
+    }
+    endWord()
+    return hashes
   }
 }

@@ -89,4 +89,61 @@ private func parts(_ text: String) throws -> [String] {
       #expect(conversation.defaultDirection == (role == .assistant ? .output : .input))
     }
   }
+
+  @Test("Characters are counted as Unicode counts code points, wherever they stand")
+  func characters() {
+    var random = SystemRandomNumberGenerator()
+    for length in 0..<60 {
+      let text = String((0..<length).map { _ in "aé漢😀\u{301}".randomElement(using: &random) ?? "a" })
+      let part = Part(path: PartPath(message: 0, field: .content), kind: .text, text: text)
+      #expect(part.characters == text.unicodeScalars.count)
+    }
+  }
+
+  static let plain = [
+    #"{"messages":[{"role":"user","content":"a"}]}"#,
+    #" { "messages" : [ {"content":"\u00e9\n","role":"assistant"} , {"role":"user","content":""} ] } "#,
+  ]
+
+  @Test("What is plain is read without a tree as it is with one", arguments: plain)
+  func readsPlain(text: String) throws {
+    let bytes = Array(text.utf8)
+    let json = try #require(JSON.parse(bytes)["messages"])
+    #expect(try Conversation(plainRequest: bytes) == Conversation(messages: json))
+  }
+
+  static let notPlain = [
+    "", "{", "[]", "{}", #"{"messages":[]}"#, #"{"messages":[{}]}"#, #"{"messages":[{"role":"user"}]}"#,
+    #"{"messages":[{"role":"user","content":null}]}"#, #"{"messages":[{"role":"User","content":"a"}]}"#,
+    #"{"messages":[{"role":"user","content":"a","content":"b"}]}"#,
+    #"{"messages":[{"role":"user","role":"user","content":"a"}]}"#,
+    #"{"messages":[{"role":"user","content":"a","name":"n"}]}"#,
+    #"{"messages":[{"role":"user","content":"a"},]}"#, #"{"messages":[{"role":"user","content":"a"}],}"#,
+    #"{"messages":[{"role":"user","content":"a"}]}x"#, #"{"messages":[{"role":"user","content":"a"}],"scope":"all"}"#,
+    #"{"messages":[{"role":"user","content":"\ud800"}]}"#, #"{"m\u0065ssages":[{"role":"user","content":"a"}]}"#,
+    #"{"messages":[{"role":"user","content":"a"}]"#, #"{"messages":[{"role":"user","content":"a"#,
+  ]
+
+  @Test("What is not plain, right or wrong, is left to the tree", arguments: notPlain)
+  func leavesTheRest(text: String) { #expect(Conversation(plainRequest: Array(text.utf8)) == nil) }
+
+  @Test("Whatever becomes of a plain request's bytes, it is read as with a tree or not at all")
+  func plainAgrees() throws {
+    var random = SystemRandomNumberGenerator()
+    for _ in 0..<20_000 {
+      var bytes = Array((Self.plain.randomElement(using: &random) ?? "").utf8)
+      for _ in 0..<Int.random(in: 1...2, using: &random) {
+        let place = Int.random(in: 0..<bytes.count, using: &random)
+        switch Int.random(in: 0..<3, using: &random) {
+        case 0: bytes.remove(at: place)
+        case 1: bytes.insert(bytes.randomElement(using: &random) ?? 0, at: place)
+        default: bytes[place] = .random(in: 0...255, using: &random)
+        }
+      }
+      guard let plain = Conversation(plainRequest: bytes) else { continue }
+      let json = try JSON.parse(bytes)
+      #expect(json.object?.members.count == 1)
+      #expect(try plain == Conversation(messages: json["messages"] ?? .null))
+    }
+  }
 }

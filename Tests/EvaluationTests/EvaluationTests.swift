@@ -25,9 +25,9 @@ import Testing
 
   @Test("Average precision and the area under the ROC curve")
   func areas() throws {
-    let precision = try #require(metrics.averagePrecision)
+    let precision = try #require(metrics.areas.averagePrecision)
     #expect(abs(precision - (1 + 1 + 3.0 / 4 + 4.0 / 6) / 4) < 1e-12)
-    let area = try #require(metrics.areaUnderROC)
+    let area = try #require(metrics.areas.underROC)
     #expect(abs(area - 13.0 / 16) < 1e-12)
   }
 
@@ -35,10 +35,10 @@ import Testing
   func edges() throws {
     var ties = BinaryMetrics()
     for isPositive in [true, false, true, false] { ties.add(score: 0.5, isPositive: isPositive) }
-    #expect(ties.areaUnderROC == 0.5 && ties.averagePrecision == 0.5)
+    #expect(ties.areas == RankedScores.Areas(averagePrecision: 0.5, underROC: 0.5))
     var one = BinaryMetrics()
     one.add(score: 1, isPositive: true)
-    #expect(one.areaUnderROC == nil && one.falsePositiveRate(at: 0.5) == nil && one.recall(at: 0.5) == 1)
+    #expect(one.areas == RankedScores.Areas() && one.falsePositiveRate(at: 0.5) == nil && one.recall(at: 0.5) == 1)
   }
 }
 
@@ -57,20 +57,20 @@ import Testing
       : row(number, "\(filler) flowery \(filler)", unsafe: false)
   }
 
-  private static func train(seed: UInt64) -> [UInt8] {
+  private static func train(seed: UInt64) throws -> [UInt8] {
     var settings = Trainer.Settings()
     settings.bits = 10
     settings.epochs = 3
     settings.seed = seed
     var trainer = Trainer(rows: rows, settings: settings)
     trainer.train { _, _ in }
-    return trainer.weightsFile(metadata: Array(#"{"name":"t","version":"1"}"#.utf8))
+    return try trainer.weightsFile(metadata: Array(#"{"name":"t","version":"1"}"#.utf8))
   }
 
   @Test("The same rows and seed give the same bytes; another seed gives others")
-  func reproducible() {
-    #expect(Self.train(seed: 1) == Self.train(seed: 1))
-    #expect(Self.train(seed: 1) != Self.train(seed: 2))
+  func reproducible() throws {
+    #expect(try Self.train(seed: 1) == Self.train(seed: 1))
+    #expect(try Self.train(seed: 1) != Self.train(seed: 2))
   }
 
   @Test("What was learned is read back from the file: the deciding words decide")
@@ -78,6 +78,54 @@ import Testing
     let model = try EmbeddedModel(bytes: Self.train(seed: 1))
     #expect(model.scores(for: ClassifierInput(text: "zeta grimble")).unsafe > 0.5)
     #expect(model.scores(for: ClassifierInput(text: "zeta flowery")).unsafe < 0.5)
+  }
+
+  /// Of four words in pairs, with other words between them: neither word of a pair says anything alone.
+  private static let company = (0..<4_000).map { number -> LabelledRow in
+    let fillers = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta"]
+    let middle = (0..<4).map { fillers[(number / 4 * (3 + $0) + $0) % 7] }.joined(separator: " ")
+    let (first, second) = (["grim", "flow"][number & 1], ["park", "moon"][number >> 1 & 1])
+    return row(number, "\(first) \(middle) \(second)", unsafe: (number & 1) == (number >> 1 & 1))
+  }
+
+  @Test("Words mean different things in different company: what no sum of words could tell apart is learned")
+  func company() throws {
+    var settings = Trainer.Settings()
+    settings.bits = 12
+    settings.epochs = 12
+    var trainer = Trainer(rows: Self.company, settings: settings)
+    trainer.train { _, _ in }
+    let model = try EmbeddedModel(bytes: trainer.weightsFile(metadata: Array(#"{"name":"t","version":"1"}"#.utf8)))
+    let right = trainer.heldOut.map(\.row).count { row in
+      (model.scores(for: row.input).unsafe > 0.5) == (row.target == .content(isUnsafe: true, hazards: 0))
+    }
+    // Three of a hundred safe ones may be flagged where the threshold lies.
+    #expect(right * 100 > trainer.heldOutCount * 95)
+  }
+
+  @Test("The loss falls from pass to pass")
+  func lossFalls() {
+    var settings = Trainer.Settings()
+    settings.bits = 10
+    var trainer = Trainer(rows: Self.rows, settings: settings)
+    var losses: [Double] = []
+    trainer.train { losses.append($1) }
+    #expect(losses.count == settings.epochs && losses.last ?? 1 < losses.first ?? 0)
+  }
+
+  @Test("A teacher's score moves the target: rows that it doubts are scored lower than rows that it does not")
+  func teacher() {
+    let rows = Self.rows.map { row -> LabelledRow in
+      var row = row
+      row.teacher = row.input.text.hasPrefix("alpha grimble") ? 0.1 : row.target == Self.rows[1].target ? 0 : 1
+      return row
+    }
+    var settings = Trainer.Settings()
+    settings.bits = 10
+    var trainer = Trainer(rows: rows, settings: settings)
+    trainer.train { _, _ in }
+    let doubted = trainer.values(of: ClassifierInput(text: "alpha grimble alpha"))[0]
+    #expect(doubted < trainer.values(of: ClassifierInput(text: "beta grimble beta"))[0])
   }
 
   @Test("A tenth is held out, the same one every time, and never learned from")
@@ -94,101 +142,5 @@ import Testing
     let row = LabelledRow(id: "1", set: "s", input: ClassifierInput(text: "x"), target: .injection(true))
     let (targets, mask) = Trainer.targets(of: Trainer.Example(row: row, weight: 1))
     #expect(mask[0] == 0 && mask[15] == 1 && targets[15] == 1)
-  }
-}
-
-@Suite struct DatasetReaderTests {
-  private func read(_ text: String) throws -> [LabelledRow] {
-    let file = FileManager.default.temporaryDirectory.appending(path: "paddock-\(UUID().uuidString).jsonl")
-    defer { try? FileManager.default.removeItem(at: file) }
-    try Data(text.utf8).write(to: file)
-    var rows: [LabelledRow] = []
-    try DatasetReader.forEachRow(of: [file.path(percentEncoded: false)]) { rows.append($0) }
-    return rows
-  }
-
-  @Test("A prompt, a response with what it answers, and an injection row read as such")
-  func rows() throws {
-    let rows = try read(
-      #"""
-      {"id":"1","set":"s","kind":"prompt","messages":[{"role":"user","content":"a"}],"label":"unsafe","categories":["S1","S10"],"task":"content"}
-      {"id":"2","set":"s","kind":"response","messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"label":"safe","categories":[],"task":"content"}
-      {"id":"3","set":"s","kind":"prompt","messages":[{"role":"user","content":"c"}],"label":"unsafe","categories":[],"task":"injection"}
-      """#)
-    #expect(rows.map(\.input.text) == ["a", "b", "c"])
-    #expect(rows[1].input.isResponse && rows[1].input.context == "a" && !rows[0].input.isResponse)
-    if case .content(let unsafe, let hazards) = rows[0].target {
-      #expect(unsafe && hazards == 1 | 1 << 9)
-    } else {
-      Issue.record("not content")
-    }
-    if case .injection(let isInjection) = rows[2].target { #expect(isInjection) } else { Issue.record("no injection") }
-  }
-
-  @Test(
-    "A line that is no row is an error that names file and line",
-    arguments: ["{", "{}", #"{"id":"1","set":"s","kind":"x"}"#])
-  func broken(line: String) { #expect(throws: (any Error).self) { try read(line) } }
-}
-
-@Suite struct JudgedSetsTests {
-  private func row(
-    _ set: String, _ isUnsafe: Bool, _ verdict: JudgedRow.Verdict, _ score: Double?, settled: Bool = false,
-    alone: JudgedRow.Verdict? = nil
-  ) -> JudgedRow {
-    JudgedRow(
-      set: set, isUnsafe: isUnsafe, verdict: verdict, score: score, seconds: 0.01, isSettled: settled, alone: alone)
-  }
-
-  @Test("Rows that were not judged are counted and are no part of the other figures")
-  func notJudged() throws {
-    var sets = JudgedSets()
-    for row in [row("a", true, .unsafe, 0.9), row("a", true, .notJudged, nil), row("a", false, .unsafe, 0.6)] {
-      sets.add(row)
-    }
-    let figures = try #require(sets.figures.first).figures
-    #expect(figures.count == 3 && figures.notJudged == 1 && figures.unsafe == 1)
-    #expect(figures.recall == 1 && figures.falsePositiveRate == 1 && figures.precision == 0.5)
-    #expect(figures.averagePrecision == 1 && sets.figures.count == 1)
-  }
-
-  @Test("Without a score for every row there are no figures by score; with one class there is no precision")
-  func partial() throws {
-    var sets = JudgedSets()
-    for row in [row("a", true, .unsafe, nil), row("b", true, .safe, 0.1)] { sets.add(row) }
-    let all = try #require(sets.figures.last)
-    #expect(all.set == "all" && all.figures.averagePrecision == nil && all.figures.precision == nil)
-    #expect(all.figures.recall == 0.5)
-  }
-
-  @Test("The effect of a cascade: what it saved, and where the second judge would have said something else")
-  func cascade() throws {
-    var sets = JudgedSets()
-    for row in [
-      row("a", false, .safe, 0.01, settled: true, alone: .safe),
-      row("a", true, .safe, 0.01, settled: true, alone: .unsafe),
-      row("a", true, .unsafe, 0.99, settled: true, alone: .notJudged), row("a", true, .unsafe, 0.7),
-    ] {
-      sets.add(row)
-    }
-    #expect(
-      sets.cascade
-        == .init(settled: 0.75, agreement: 0.5, safeAgainstUnsafe: 1, correct: 2.0 / 3))
-  }
-
-  @Test("Cuts lose no more than was allowed, every set counting the same")
-  func cuts() throws {
-    var sets = JudgedSets()
-    for score in 0..<100 { sets.add(row("a", true, .unsafe, Double(score) / 100)) }
-    for score in 0..<1000 { sets.add(row("b", false, .safe, Double(score) / 1000)) }
-    let cuts = try #require(sets.cuts(missed: 0.05, falselyFlagged: 0.1))
-    #expect(abs(cuts.safeBelow - 0.05) < 1e-9 && abs(cuts.unsafeFrom - 0.9) < 0.002)
-    #expect(abs(cuts.safeSettled - 0.05) < 0.002 && abs(cuts.unsafeSettled - 0.1) < 0.011)
-    var twice = sets
-    for _ in 0..<10_000 { twice.add(row("b", false, .safe, 0.2)) }
-    #expect(twice.cuts(missed: 0.05, falselyFlagged: 0.1)?.safeBelow == cuts.safeBelow)
-    var none = JudgedSets()
-    none.add(row("a", true, .unsafe, 0.5))
-    #expect(none.cuts(missed: 0.1, falselyFlagged: 0.1) == nil)
   }
 }

@@ -8,6 +8,7 @@ import HTTPServing
 import HTTPWire
 import Policies
 import StrictJSON
+import TextViews
 
 /// The entry point that libFuzzer looks for.
 @_cdecl("LLVMFuzzerTestOneInput")
@@ -23,6 +24,7 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   case UInt8(ascii: "p"): fuzzPrompt(bytes)
   case UInt8(ascii: "z"): fuzzGzip(bytes)
   case UInt8(ascii: "u"): fuzzHelpers(bytes)
+  case UInt8(ascii: "v"): fuzzViews(bytes)
   default: break
   }
   return 0
@@ -110,6 +112,19 @@ private func fuzzPrompt(_ bytes: [UInt8]) {
 private func conversation(_ text: String) -> Conversation {
   let part = Part(path: PartPath(message: 0, field: .content), kind: .text, text: text)
   return Conversation([Message(role: .user, parts: [part])])
+}
+
+/// Views are few and bounded, and each of their bytes leads into the text.
+private func fuzzViews(_ bytes: [UInt8]) {
+  let views = bytes.withUnsafeBufferPointer { TextViews(of: $0) }.views
+  precondition(views.count <= 2, "a text has too many views")
+  for view in views {
+    precondition(view.bytes.count <= 4 * bytes.count + 1, "a view outgrows its text")
+    for index in view.bytes.indices {
+      guard let range = view.original(of: index..<index + 1) else { preconditionFailure("a byte has no origin") }
+      precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count, "an origin lies outside the text")
+    }
+  }
 }
 
 /// What reads targets and header values: a path has one spelling, and what is passed on was checked.

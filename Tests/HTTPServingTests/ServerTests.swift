@@ -54,9 +54,10 @@ private struct Fixture {
   let echo: Echo
   let server: Server
   let address: ListenAddress
+  let bodies: BodyBudget
 
   init(
-    bodyLimit: Int = 1_000_000, at address: String = "127.0.0.1:0", loops: Int = 2,
+    bodyLimit: Int = 1_000_000, bodies: Int = .max, at address: String = "127.0.0.1:0", loops: Int = 2,
     _ change: (inout ServerLimits) -> Void = { _ in }
   )
     async throws
@@ -64,14 +65,16 @@ private struct Fixture {
     var limits = ServerLimits()
     change(&limits)
     echo = Echo(bodyLimit: bodyLimit)
-    server = Server(application: echo, group: try EventLoopGroup(count: loops), limits: limits)
+    self.bodies = BodyBudget(limit: bodies)
+    server = Server(
+      application: echo, group: try EventLoopGroup(count: loops), limits: limits, bodies: self.bodies)
     self.address = try await server.listen(at: try #require(ListenAddress(address)))
   }
 
   /// Drains, and checks that every descriptor was given back and every handler finished.
   func end() async {
     await server.drain()
-    #expect(server.connectionCount == 0)
+    #expect(server.connectionCount == 0 && bodies.taken == 0)
     for loop in server.group.loops {
       await withCheckedContinuation { continuation in
         loop.execute {
@@ -162,6 +165,56 @@ private func brief(_ answer: String) -> String {
       "POST /no HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + String(repeating: "x", count: 900_000))
     let answer = client.read()
     #expect(answer.contains("404") && answer.contains("Connection: close"))
+    await fixture.end()
+  }
+
+  @Test("A client that was refused wins no time by dripping its small body")
+  func drip() async throws {
+    let fixture = try await Fixture { $0.bodyTime = .milliseconds(200) }
+    let client = RawClient(fixture.address)
+    client.write("POST /no HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n")
+    #expect(client.read(until: "no").contains("404"))
+    var sent = 0
+    while sent < 1_000, send(client.descriptor, "x", 1, Int32(MSG_NOSIGNAL)) == 1 {
+      sent += 1
+      usleep(10_000)
+    }
+    #expect(sent < 1_000)
+    await fixture.end()
+  }
+
+  @Test("Who sends for seconds before reading finds the answer there, and who never ends is cut")
+  func lingering() async throws {
+    let fixture = try await Fixture(bodyLimit: 10) { $0.bodyTime = .seconds(4) }
+    let client = RawClient(fixture.address)
+    client.write("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+    for _ in 0..<8 {
+      client.write("some of it")
+      usleep(250_000)
+    }
+    #expect(brief(client.read()).hasPrefix("413"))
+    let endless = RawClient(fixture.address)
+    endless.write("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+    var sent = 0
+    while sent < 300, send(endless.descriptor, "x", 1, Int32(MSG_NOSIGNAL)) == 1 {
+      sent += 1
+      usleep(50_000)
+    }
+    #expect(sent < 300)
+    await fixture.end()
+  }
+
+  @Test("Long answers count against the memory for bodies until they are taken")
+  func longAnswers() async throws {
+    let fixture = try await Fixture(bodies: 100_000)
+    func status(_ bytes: Int) -> String {
+      let client = RawClient(fixture.address)
+      client.write(
+        "POST /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: \(bytes)\r\n\r\n"
+          + String(repeating: "x", count: bytes))
+      return String(client.read().prefix(12).suffix(3))
+    }
+    #expect([status(40_000), status(60_000), status(90_000), status(40_000)] == ["200", "429", "429", "200"])
     await fixture.end()
   }
 

@@ -57,8 +57,8 @@ private func outcome(_ bytes: [UInt8], splits: [Int], limits: HeadLimits = HeadL
     ("GET / HTTP/1.1\r\nHost: a\r\nX: \u{FC}\r\n\r\n", "GET / - http11 none true false Host=a&X=\u{FC} 34"),
     ("GET / HTTP/1.1\r\nHost:\r\n\r\n", "GET / - http11 none true false Host= 25"),
     (
-      "GET /-._~!$&'()*+,;=:@%20?/?[] HTTP/1.1\r\nHost: a:65535\r\n\r\n",
-      "GET /-._~!$&'()*+,;=:@%20 /?[] http11 none true false Host=a:65535 58"
+      "GET /-._~!$&'()*+,;=:@%20?/?[] HTTP/1.1\r\nHost: a%2d:65535\r\n\r\n",
+      "GET /-._~!$&'()*+,;=:@%20 /?[] http11 none true false Host=a%2d:65535 61"
     ),
     (
       "GET / HTTP/1.0\r\nConnection: \u{212A}eep-alive\r\n\r\n",
@@ -120,7 +120,9 @@ private func outcome(_ bytes: [UInt8], splits: [Int], limits: HeadLimits = HeadL
     ("GET /?{\"a\"|b} HTTP/1.1\r\nHost: a\r\n\r\n", .malformedTarget),
     ("GET http://a@b/ HTTP/1.1\r\nHost: a\r\n\r\n", .malformedTarget),
     ("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", .malformedTarget),
-    ("GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", .badHost),
+    ("GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", .badHost), ("GET / HTTP/1.1\r\nHost: a%zz\r\n\r\n", .badHost),
+    ("GET / HTTP/1.1\r\nHost: a%4\r\n\r\n", .badHost), ("GET / HTTP/1.1\r\nHost: a%4:1\r\n\r\n", .badHost),
+
     ("GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", .badHost), ("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", .badHost),
     ("GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", .badHost), ("GET / HTTP/1.1\r\nHost: [x]\r\n\r\n", .badHost),
     ("\u{16}\u{3}\u{1}", .malformedRequestLine),

@@ -1,11 +1,69 @@
-// The inner loop of the embedded model: sums of table rows. Integers, so that every machine gets the same sums.
+// The inner loops of the embedded model: text to hashed features, and features to sums of table rows. Integers, so that
+// every machine gets the same sums.
 #ifndef CSCORING_H
 #define CSCORING_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/// Adds up `count` rows of 16 signed bytes of `table`; `totals` takes 16 numbers of 32 bits.
-void cscoring_sum(const void *table, const uint32_t *rows, size_t count, void *totals);
+/// Bytes of a word after which it is cut, so that a text without separators has features too.
+enum { cscoring_word_bytes = 48 };
+
+/// Where a reader stands in a text. To begin: text, length, seed and grams are set, the rest is zero.
+typedef struct {
+  const uint8_t *text;
+  size_t length;
+  size_t position;
+  uint64_t seed;
+  /// Not 0 where stretches of four bytes inside words count as well.
+  int32_t grams;
+  /// Hashes of the last word and the one before, 0 where there was none.
+  uint64_t previous;
+  uint64_t before;
+} cscoring_reader;
+
+/// How many hashes `cscoring_read` writes at most for so many bytes from the reader's position to its limit: three for
+/// each word and one for each byte, and the last word may reach behind the limit.
+#define CSCORING_CAPACITY(bytes) (4 * ((bytes) + cscoring_word_bytes) + 16)
+static inline size_t cscoring_capacity(size_t bytes) { return CSCORING_CAPACITY(bytes); }
+
+/// Writes the hash of every feature of the words that begin before `limit` and were not read yet; returns how many.
+/// A bucket of a table of 2^bits rows is the top bits of a hash.
+size_t cscoring_read(cscoring_reader *reader, size_t limit, uint32_t *hashes);
+
+/// Sums of rows.
+typedef struct {
+  int32_t heads[16];
+  int32_t count;
+} cscoring_sums;
+
+/// Adds the rows of `table` (2^bits rows of 16 signed bytes) of the features up to `limit`, as `cscoring_read` gives
+/// them.
+void cscoring_add(cscoring_reader *reader, size_t limit, const void *table, int32_t bits, cscoring_sums *sums);
+
+/// What turns the sums into the values of the heads: a straight part, and a layer of units that are zero below zero. The
+/// rows lie in this order in the weights file, too.
+typedef struct {
+  float into[16][32];
+  float unit_bias[32];
+  float out[32][16];
+  float straight[16][16];
+  float bias[16];
+} cscoring_layer;
+
+/// How many floats a layer is.
+enum { cscoring_layer_floats = sizeof(cscoring_layer) / sizeof(float) };
+
+/// The 16 values for 16 sums; `units` takes the 32 units. In the same order everywhere, so the same to the last bit.
+void cscoring_values(const cscoring_layer *layer, const float *sums, float *units, float *values);
+
+/// One step of AdaGrad for 16 errors of the values; `gradient` takes that of the 16 sums.
+void cscoring_learn_layer(
+    cscoring_layer *layer, cscoring_layer *squares, const float *sums, const float *units, const float *errors,
+    float rate, float *gradient);
+
+/// One step of AdaGrad for rows of 16 floats, all with the same gradient; weights shrink by `decay` times the step.
+void cscoring_learn_rows(
+    float *table, float *squares, const uint32_t *rows, size_t count, const float *gradient, float rate, float decay);
 
 #endif

@@ -55,44 +55,6 @@ public struct BinaryMetrics: Sendable {
     return 2 * Double(cells.truePositive) / Double(2 * cells.truePositive + cells.falsePositive + cells.falseNegative)
   }
 
-  /// Average precision: the sum of precision times the step in recall, over distinct scores, as scikit-learn's
-  /// `average_precision_score`; nil without both classes.
-  public var averagePrecision: Double? {
-    guard positives > 0, negatives > 0 else { return nil }
-    var (found, seen, area) = (0, 0, 0.0)
-    forEachGroup { positives, total in
-      found += positives
-      seen += total
-      area += Double(positives) * Double(found) / Double(seen)
-    }
-    return area / Double(positives)
-  }
-
-  /// The area under the receiver operating characteristic, ties counted half; nil without both classes.
-  public var areaUnderROC: Double? {
-    guard positives > 0, negatives > 0 else { return nil }
-    var (below, area) = (Double(negatives), 0.0)
-    forEachGroup { positives, total in
-      let negatives = Double(total - positives)
-      area += Double(positives) * (below - negatives / 2)
-      below -= negatives
-    }
-    return area / (Double(positives) * Double(negatives))
-  }
-
-  /// Groups of equal scores, highest first.
-  private func forEachGroup(_ body: (_ positives: Int, _ total: Int) -> Void) {
-    let sorted = scores.sorted { $0.score > $1.score }
-    var start = 0
-    while start < sorted.count {
-      var end = start
-      var positives = 0
-      while end < sorted.count, sorted[end].score == sorted[start].score {
-        if sorted[end].isPositive { positives += 1 }
-        end += 1
-      }
-      body(positives, end - start)
-      start = end
-    }
-  }
+  /// The areas under the curves of the scores.
+  public var areas: RankedScores.Areas { RankedScores(scores).areas() }
 }

@@ -1,0 +1,90 @@
+// A BERT encoder over 8-bit integers, on one thread, without a library and without memory of its own.
+//
+// Weights are symmetric 7-bit numbers in signed bytes, -63 to 63, one scale an output. What a layer reads is quantised a
+// token at a time to unsigned bytes, 0 to 255, with a scale and a zero point. A pair of products is then at most
+// 2 x 255 x 63 < 2^15, so no instruction saturates and every path comes to the same integer sums. Everything else is
+// binary32 in a fixed order without fused operations: the same input gives the same bits on every path and processor.
+#ifndef CENCODER_H
+#define CENCODER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// The instructions that a call uses; all give the same bits.
+enum cencoder_path {
+  cencoder_portable = 0,
+  cencoder_avx2 = 1,
+  cencoder_avx_vnni = 2,
+  cencoder_avx512_vnni = 3,
+  cencoder_neon_dot = 4,
+};
+
+/// Whether this processor has the instructions.
+int cencoder_supports(int path);
+/// The fastest path that it has.
+int cencoder_best(void);
+
+/// y = x W + b. `inputs` is a multiple of 4, `outputs` one of 16.
+///
+/// `weights` lie in panels of 16 outputs; a panel holds, for four inputs after four inputs, 16 groups of 4 signed bytes,
+/// a group an output: the order in which they are read. `sums` holds each output's sum of weights, for the zero points.
+typedef struct {
+  const int8_t *weights;
+  const float *scales;
+  const int32_t *sums;
+  const float *bias;
+  size_t inputs;
+  size_t outputs;
+} cencoder_linear;
+
+/// The scale and shift of a layer normalisation.
+typedef struct {
+  const float *weight;
+  const float *bias;
+} cencoder_norm;
+
+/// Attention and feed-forward, each followed by its normalisation. `qkv` gives queries, keys and values side by side.
+typedef struct {
+  cencoder_linear qkv, out, up, down;
+  cencoder_norm norm1, norm2;
+} cencoder_layer;
+
+/// Signed bytes, row by row, with a scale a row.
+typedef struct {
+  const int8_t *rows;
+  const float *scales;
+} cencoder_table;
+
+/// A model. `hidden` is 32 x `heads`; nothing is checked here.
+typedef struct {
+  size_t hidden, heads, inner, layers, outputs;
+  cencoder_table words, positions;
+  /// 2 x `hidden`.
+  const float *types;
+  cencoder_norm norm;
+  const cencoder_layer *layer;
+  /// `hidden` rows of 2 x `hidden`, for the mean and the maximum of all tokens.
+  cencoder_table head;
+  const float *head_bias;
+  /// `outputs` rows of `hidden`.
+  const float *last;
+  const float *last_bias;
+} cencoder_model;
+
+/// How many bytes of scratch `cencoder_run` needs for so many tokens: 5 KB a token and 0.7 MB for the usual sizes.
+size_t cencoder_scratch(const cencoder_model *model, size_t tokens);
+
+/// Runs `sequences` sequences; the tokens of all lie one after the other in `ids` and `types` (0 or 1).
+///
+/// Each sequence gives `hidden` features (after tanh) and `outputs` logits. How sequences are grouped into calls changes
+/// no bit. `scratch` is aligned to 64; every id lies in the table, no sequence is empty or longer than the positions.
+void cencoder_run(
+    int path, const cencoder_model *model, const uint32_t *ids, const uint8_t *types, const uint32_t *lengths,
+    size_t sequences, void *scratch, float *features, float *logits);
+
+/// The integer sums alone: `count` rows of `inputs` unsigned bytes by panels of weights; `sums` takes `count` x
+/// `outputs`. For tests.
+void cencoder_sums(
+    int path, const uint8_t *rows, size_t count, const int8_t *panels, size_t inputs, size_t outputs, int32_t *sums);
+
+#endif

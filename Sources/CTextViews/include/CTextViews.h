@@ -1,0 +1,45 @@
+#ifndef CTEXTVIEWS_H
+#define CTEXTVIEWS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// What a character beyond ASCII reads as, as far as it looks like ASCII or is compatible with it: up to four
+/// characters, the first in the lowest byte; 0 where it reads as itself.
+uint32_t ctextviews_ascii(uint32_t scalar);
+
+/// Whether ASCII letters, in any case, are one of the common English words (a Bloom filter: about one in five hundred
+/// other words passes too). Words above 16 letters never are.
+int ctextviews_is_word(const uint8_t *letters, size_t count);
+
+/// Bits of `ctextviews_readings`.
+enum { CTEXTVIEWS_AS_IS = 1, CTEXTVIEWS_ROTATED = 2, CTEXTVIEWS_REVERSED = 4 };
+
+/// In which of its readings (as it stands, moved by thirteen letters, backwards) a word is a common English one.
+unsigned ctextviews_readings(const uint8_t *letters, size_t count);
+
+/// What may be hidden in a text, as far as one look tells. Bits of `ctextviews_scan`.
+enum {
+  /// A byte beyond ASCII.
+  CTEXTVIEWS_BEYOND_ASCII = 1,
+  /// Three single letters or digits in a row, each followed by one other character.
+  CTEXTVIEWS_SPACED = 2,
+  /// A punctuation mark between two letters.
+  CTEXTVIEWS_SPLIT = 4,
+  /// A digit or symbol beside a letter that may stand for one.
+  CTEXTVIEWS_LEET = 8,
+  /// Sixteen or more letters, digits and marks of base64 without a gap.
+  CTEXTVIEWS_LONG_RUN = 16,
+  /// A percent sign, an ampersand or a backslash.
+  CTEXTVIEWS_ESCAPES = 32,
+  /// Where many characters are digits, dots or dashes.
+  CTEXTVIEWS_CODES = 64,
+  /// Two words in a row that are not common English ones.
+  CTEXTVIEWS_UNFAMILIAR = 128,
+};
+
+/// Looks once over a text, 64 bytes at a time, for what can begin a disguise. Some bits too many are possible, none too
+/// few except that a word is looked up only every 16 bytes.
+unsigned ctextviews_scan(const uint8_t *text, size_t count);
+
+#endif

@@ -1,0 +1,95 @@
+import CEncoder
+import StrictJSON
+
+/// The sections of the encoder, as CEncoder reads them: `scripts/training/quantise.py` writes them.
+///
+/// Sizes come from the metadata's member `encoder`: `layers`, `hidden`, `heads` (each 32 wide), `inner`, `positions`;
+/// its `canary` is a `text` and the `logits` of it.
+final class EncoderWeights: @unchecked Sendable {
+  let model: cencoder_model
+  let positions: Int
+  let canary: (text: String, logits: SIMD16<Float>)
+  private let layers: UnsafeMutablePointer<cencoder_layer>
+  private let storage: WeightsStorage
+
+  init(_ storage: WeightsStorage, vocabulary: Int) throws(ClassifierError) {
+    let sizes = try Sizes(storage.layout.metadata["encoder"])
+    canary = try Self.canary(storage.layout.metadata["encoder"]?["canary"])
+    let reader = Reader(storage: storage)
+    var model = cencoder_model()
+    (model.hidden, model.heads, model.inner) = (sizes.hidden, sizes.heads, sizes.inner)
+    (model.layers, model.outputs) = (sizes.layers, WeightsFile.heads)
+    model.words = try reader.table("words", vocabulary, sizes.hidden)
+    model.positions = try reader.table("positions", sizes.positions, sizes.hidden)
+    model.types = try reader.floats("types", [2, sizes.hidden])
+    model.norm = try reader.norm("norm", sizes.hidden)
+    model.head = try reader.table("head", sizes.hidden, 2 * sizes.hidden)
+    model.head_bias = try reader.floats("head.bias", [sizes.hidden])
+    model.last = try reader.floats("last.weight", [WeightsFile.heads, sizes.hidden])
+    model.last_bias = try reader.floats("last.bias", [WeightsFile.heads])
+    let read = try (0..<sizes.layers).map { index throws(ClassifierError) in try reader.layer(index, sizes) }
+    layers = .allocate(capacity: read.count)
+    layers.initialize(from: read, count: read.count)
+    model.layer = UnsafePointer(layers)
+    self.model = model
+    self.storage = storage
+    positions = sizes.positions
+  }
+
+  deinit { layers.deallocate() }
+
+  private static func canary(_ json: JSON?) throws(ClassifierError) -> (text: String, logits: SIMD16<Float>) {
+    guard let text = json?["text"]?.string, let logits = json?["logits"]?.array?.compactMap(\.double),
+      logits.count == WeightsFile.heads
+    else { throw .badHeader }
+    return (text, SIMD16(logits.map { Float($0) }))
+  }
+
+  private struct Sizes {
+    let layers, hidden, heads, inner, positions: Int
+
+    init(_ json: JSON?) throws(ClassifierError) {
+      guard let json, let layers = json["layers"]?.int, let hidden = json["hidden"]?.int,
+        let heads = json["heads"]?.int, let inner = json["inner"]?.int, let positions = json["positions"]?.int,
+        (1...48).contains(layers), (1...64).contains(heads), hidden == heads * 32, (16...16_384).contains(inner),
+        inner % 16 == 0, (8...8_192).contains(positions)
+      else { throw .badHeader }
+      (self.layers, self.hidden, self.heads, self.inner, self.positions) = (layers, hidden, heads, inner, positions)
+    }
+  }
+
+  private struct Reader {
+    let storage: WeightsStorage
+
+    func floats(_ name: String, _ shape: [Int]) throws(ClassifierError) -> UnsafePointer<Float> {
+      try storage.numbers("encoder.\(name)", shape, of: Float.self)
+    }
+
+    func norm(_ name: String, _ width: Int) throws(ClassifierError) -> cencoder_norm {
+      cencoder_norm(weight: try floats("\(name).weight", [width]), bias: try floats("\(name).bias", [width]))
+    }
+
+    func table(_ name: String, _ rows: Int, _ width: Int) throws(ClassifierError) -> cencoder_table {
+      cencoder_table(
+        rows: try storage.numbers("encoder.\(name).rows", [rows, width], of: Int8.self),
+        scales: try floats("\(name).scales", [rows]))
+    }
+
+    func linear(_ name: String, _ inputs: Int, _ outputs: Int) throws(ClassifierError) -> cencoder_linear {
+      cencoder_linear(
+        weights: try storage.numbers("encoder.\(name).weights", [outputs / 16, inputs / 4, 16, 4], of: Int8.self),
+        scales: try floats("\(name).scales", [outputs]),
+        sums: try storage.numbers("encoder.\(name).sums", [outputs], of: Int32.self),
+        bias: try floats("\(name).bias", [outputs]), inputs: inputs, outputs: outputs)
+    }
+
+    func layer(_ index: Int, _ sizes: Sizes) throws(ClassifierError) -> cencoder_layer {
+      cencoder_layer(
+        qkv: try linear("\(index).qkv", sizes.hidden, 3 * sizes.hidden),
+        out: try linear("\(index).out", sizes.hidden, sizes.hidden),
+        up: try linear("\(index).up", sizes.hidden, sizes.inner),
+        down: try linear("\(index).down", sizes.inner, sizes.hidden),
+        norm1: try norm("\(index).norm1", sizes.hidden), norm2: try norm("\(index).norm2", sizes.hidden))
+    }
+  }
+}

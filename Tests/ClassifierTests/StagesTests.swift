@@ -1,0 +1,137 @@
+import Glibc
+import StrictJSON
+import Testing
+
+@testable import Classifier
+
+@Suite struct StagesTests {
+  /// A file of both stages: the tiny random encoder, and a first stage that says `value` of every text.
+  private func model(
+    first value: Float, _ change: (inout StageTwo.Blend) -> Void = { _ in }
+  ) throws -> EmbeddedModel {
+    let heads = (0..<16).map { WeightsFile.Head(scale: 1, slope: 1, offset: $0 == 0 ? value : -9) }
+    let one = try WeightsFile.encode(
+      bits: 8, metadata: Array("{}".utf8), heads: heads, table: [Int8](repeating: 0, count: 16 << 8),
+      layer: [Float](repeating: 0, count: ScoreLayer.count))
+    var blend = StageTwo.Blend()
+    change(&blend)
+    let both = try WeightsStorage(copying: WeightsFile.encode(firstStageOf: one, in: TinyModel.storage()))
+    return try EmbeddedModel(bytes: WeightsFile.encode(from: both, metadata: [("blend", blend.json)]))
+  }
+
+  private let short = ClassifierInput(text: "some words that somebody wrote")
+  private let long = ClassifierInput(
+    text: String(repeating: "A sentence of a dozen words that follow each other without end. ", count: 60))
+
+  @Test("The first stage answers alone below its cut, and the second is asked at it and above")
+  func settling() throws {
+    let sure = try model(first: -3) { $0.prompt.settlesBelow = -2 }
+    let scores = try #require(sure.scoresAtOnce(for: short))
+    #expect(scores == sure.scores(for: short) && abs(scores.unsafe - 0.0474) < 0.001)
+    let unsure = try model(first: -2) { $0.prompt.settlesBelow = -2 }
+    #expect(unsure.scoresAtOnce(for: short) == nil && unsure.stages == .both)
+    #expect(EmbeddedModel(firstStageOf: unsure).scoresAtOnce(for: short) != nil)
+  }
+
+  @Test("A text that looks like an injection goes to the second stage, however harmless its content")
+  func injection() throws {
+    let model = try model(first: -3) {
+      $0.prompt.settlesBelow = -2
+      $0.injectionBelow = -9.5
+    }
+    #expect(model.scoresAtOnce(for: short) == nil)
+  }
+
+  @Test("A response is weighed, and settled, by numbers of its own")
+  func sides() throws {
+    let model = try model(first: -3) {
+      $0.prompt.settlesBelow = -2
+      $0.response.offset[0] = 50
+      $0.prompt.offset[0] = -50
+    }
+    let response = ClassifierInput(text: short.text, context: "what?", isResponse: true)
+    #expect(model.scoresAtOnce(for: short) != nil && model.scoresAtOnce(for: response) == nil)
+    #expect(model.scores(for: response).unsafe > 0.99)
+  }
+
+  @Test("The stages' values are added with their weights")
+  func weighing() throws {
+    let model = try model(first: 2) {
+      $0.prompt.first[0] = 0.5
+      $0.prompt.second[0] = 0.25
+      $0.prompt.offset[0] = 0.125
+    }
+    let logit = try #require(model.second).encoder.logits(of: short.text)[0][0]
+    let expected = 1 / (1 + exp(-Double(0.5 * 2 + 0.25 * logit + 0.125)))
+    #expect(abs(model.scores(for: short).unsafe - expected) < 1e-5)
+  }
+
+  @Test("A part of a long text counts a margin less than a whole text")
+  func margin() throws {
+    let weigh: (inout StageTwo.Blend) -> Void = {
+      $0.prompt.second = .zero
+      $0.prompt.first[0] = 1
+    }
+    let (plain, careful) = (
+      try model(first: 1, weigh),
+      try model(first: 1) {
+        weigh(&$0); $0.partMargin = 3
+      }
+    )
+    #expect(plain.scores(for: short) == careful.scores(for: short))
+    #expect(plain.scores(for: long).unsafe > 0.7 && careful.scores(for: long).unsafe < 0.2)
+  }
+
+  @Test("More stretches than the second stage reads are said, and none is left out")
+  func incomplete() throws {
+    let model = try model(first: 5) { $0.prompt.first[0] = 1 }
+    let text = String(repeating: "one two three four five six seven. ", count: 1_200)
+    let scores = model.scores(for: ClassifierInput(text: text))
+    #expect(!scores.isComplete && scores.unsafe > 0.9 && model.scores(for: short).isComplete)
+  }
+
+  @Test("The second stage stops when time is up, and says nothing")
+  func due() throws {
+    let model = try model(first: 5)
+    var asked = 0
+    let scores = model.scores(for: long) {
+      asked += 1
+      return asked > 2
+    }
+    #expect(scores == nil && asked == 3)
+  }
+
+  @Test("Han letters are read by the first stage alone")
+  func han() throws {
+    let model = try model(first: 1)
+    #expect(model.scoresAtOnce(for: ClassifierInput(text: "今天天气很好，我们去公园吧")) != nil)
+    #expect(model.scoresAtOnce(for: ClassifierInput(text: "a word about 公园 and more")) == nil)
+  }
+
+  @Test("Stretches lie in their text, end between words, and cut no character")
+  func borders() throws {
+    let model = try model(first: 1)
+    for unit in ["word ", "x", "日本", "👍🏽", "é and then some more "] {
+      for count in [0, 1, 50, 299, 301, 700, 1_300] {
+        let text = String(repeating: unit, count: count)
+        let bytes = Array(text.utf8)
+        var covered = [Bool](repeating: bytes.isEmpty, count: max(1, bytes.count))
+        model.first.forEachStretch(of: ClassifierInput(text: text)) { range, _ in
+          #expect(String(validating: bytes[range], as: UTF8.self) != nil)
+          for index in range { covered[index] = true }
+        }
+        #expect(covered.allSatisfy { $0 }, "\(unit) × \(count)")
+      }
+    }
+  }
+
+  @Test("How the stages are weighed is read as it was written, and nothing else is taken for it")
+  func blend() throws {
+    var blend = StageTwo.Blend()
+    blend.prompt.first[3] = 0.5
+    blend.response.offset[15] = -2
+    blend.partMargin = 0.25
+    #expect(StageTwo.Blend(blend.json) == blend)
+    #expect(StageTwo.Blend(.object(JSONObject([]))) == nil)
+  }
+}
