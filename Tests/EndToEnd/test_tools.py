@@ -179,7 +179,7 @@ def test_eval_measures_a_judge_set_by_set(tmp_path, data):
 def test_eval_prints_what_a_cascade_saves_and_how_often_the_two_agree(tmp_path, data, faults):
     faults.answer = guard_model
     (tmp_path / "config.yaml").write_text(configuration(
-        ("b", f"url: '{faults.url}'"), more="cascade: { first: embedded, safe_below: 0.3, unsafe_from: 0.6 }"))
+        ("b", f"url: '{faults.url}'"), more="cascade: { first: embedded, safe_below: 0.03, unsafe_from: 0.6 }"))
     done = paddock("eval", "--config", str(tmp_path / "config.yaml"), data, "--json", str(tmp_path / "figures.json"), "--limit", "2")
     assert done.returncode == 0, done.stderr
     figures = json.loads((tmp_path / "figures.json").read_text())["cascade"]
