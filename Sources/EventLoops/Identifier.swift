@@ -17,7 +17,7 @@ public enum Identifier {
   public static func append(_ prefix: StaticString, _ word: UInt64, to bytes: inout [UInt8]) {
     bytes.append(contentsOf: UnsafeBufferPointer(start: prefix.utf8Start, count: prefix.utf8CodeUnitCount))
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 16) { digits in
-      write(word, to: digits[...])
+      write(word, to: digits, at: 0, digits: 16)
       bytes.append(contentsOf: UnsafeBufferPointer(digits))
     }
   }
@@ -32,18 +32,20 @@ public enum Identifier {
     let start = prefix.utf8CodeUnitCount
     return String(unsafeUninitializedCapacity: start + digits) { text in
       for index in 0..<start { text[index] = prefix.utf8Start[index] }
-      write(first, to: text[start..<(start + min(digits, 16))])
-      if digits > 16 { write(second, to: text[(start + 16)..<(start + digits)]) }
+      write(first, to: text, at: start, digits: min(digits, 16))
+      if digits > 16 { write(second, to: text, at: start + 16, digits: digits - 16) }
       return start + digits
     }
   }
 
-  /// Hexadecimal digits of a word, the lowest first, as many as there is room for.
-  private static func write(_ word: UInt64, to text: Slice<UnsafeMutableBufferPointer<UInt8>>) {
+  /// Hexadecimal digits of a word, the lowest first.
+  private static func write(
+    _ word: UInt64, to text: UnsafeMutableBufferPointer<UInt8>, at start: Int, digits: Int
+  ) {
     var rest = word
-    for index in text.indices {
+    for place in start..<start + digits {
       let digit = UInt8(truncatingIfNeeded: rest & 15)
-      text.base[index] = digit &+ (digit < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10)
+      text[place] = digit &+ (digit < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10)
       rest &>>= 4
     }
   }

@@ -69,7 +69,7 @@ public struct APIError: Error, Sendable, Equatable {
       writer.key("error")
       write(to: &writer)
     }
-    return writer.finish()
+    return writer.bytes
   }
 
   /// The answer.

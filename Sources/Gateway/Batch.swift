@@ -32,7 +32,7 @@ extension Endpoints {
         }
       }
     }
-    return .json(writer.finish())
+    return .json(writer.bytes)
   }
 
   private static func items(_ body: [UInt8], limit: Int) throws(APIError) -> [JSON] {

@@ -17,7 +17,7 @@ public enum Catalog {
         }
       }
     }
-    return writer.finish()
+    return writer.bytes
   }
 
   /// One policy with its rules. Phrases are counted, not shown: a deny list says what to try next.
@@ -41,7 +41,7 @@ public enum Catalog {
         for (language, text) in policy.refusal.sorted(by: { $0.key < $1.key }) { writer.member(language, text) }
       }
     }
-    return writer.finish()
+    return writer.bytes
   }
 
   private static func summary(_ policy: Policy, _ writer: inout JSONWriter) {
@@ -108,6 +108,6 @@ public enum Catalog {
         }
       }
     }
-    return writer.finish()
+    return writer.bytes
   }
 }

@@ -30,7 +30,7 @@ final class VerdictFrame: Sendable {
       writer.member("version", policy.version)
       writer.member("digest", policy.digest)
     }
-    self.policy = writer.finish()
+    self.policy = writer.bytes
     self.judges = judges.map { judge in
       var writer = JSONWriter(capacity: 256)
       writer.object { writer in
@@ -38,7 +38,7 @@ final class VerdictFrame: Sendable {
         writer.member("model", judge.model)
         writer.member("digest", judge.digest)
       }
-      return (judge.name, writer.finish())
+      return (judge.name, writer.bytes)
     }
   }
 

@@ -15,7 +15,7 @@ extension Verdict {
   func json(metadata: JSON?, frame: VerdictFrame) -> [UInt8] {
     var writer = JSONWriter(capacity: 1_536)
     write(to: &writer, metadata: metadata, frame)
-    return writer.finish()
+    return writer.bytes
   }
 
   private func write(to writer: inout JSONWriter, metadata: JSON?, _ frame: VerdictFrame) {

@@ -36,9 +36,9 @@ public struct HTTPHeaders: Sendable {
   public func first(_ name: StaticString, is value: StaticString) -> Bool {
     for field in fields where matches(field, name) {
       guard field.valueCount == value.utf8CodeUnitCount else { return false }
+      let (start, expected) = (Int(field.valueStart), value.utf8Start)
       return bytes.withUnsafeBufferPointer { bytes in
-        for offset in 0..<value.utf8CodeUnitCount
-        where bytes[Int(field.valueStart) + offset] != value.utf8Start[offset] { return false }
+        for offset in 0..<Int(field.valueCount) where bytes[start + offset] != expected[offset] { return false }
         return true
       }
     }
@@ -54,9 +54,10 @@ public struct HTTPHeaders: Sendable {
 
   private func matches(_ field: Field, _ name: StaticString) -> Bool {
     guard Int(field.nameCount) == name.utf8CodeUnitCount else { return false }
+    let (start, expected) = (Int(field.nameStart), name.utf8Start)
     return bytes.withUnsafeBufferPointer { bytes in
-      for offset in 0..<name.utf8CodeUnitCount
-      where lowercased(bytes[Int(field.nameStart) + offset]) != name.utf8Start[offset] { return false }
+      for offset in 0..<Int(field.nameCount)
+      where lowercased(bytes[start + offset]) != expected[offset] { return false }
       return true
     }
   }

@@ -104,7 +104,9 @@ enum HostField {
 
   /// Unreserved characters, sub-delims but the comma, and escapes: a comma would be a list of hosts to some readers.
   private static func isRegName(_ byte: UInt8) -> Bool {
-    lowercased(byte) &- 0x61 < 26 || byte &- 0x30 < 10 || "-._~%!$&'()*+;=".utf8.contains(byte)
+    // Nearly all are letters, digits and dots.
+    lowercased(byte) &- 0x61 < 26 || byte &- 0x30 < 10 || byte == UInt8(ascii: ".")
+      || "-_~%!$&'()*+;=".utf8.contains(byte)
   }
 
   private static func isHexOrColon(_ byte: UInt8) -> Bool {

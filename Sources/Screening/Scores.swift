@@ -8,7 +8,10 @@ public struct CategoryScores: Sendable, Equatable, ExpressibleByDictionaryLitera
   public init() {}
 
   /// No scores, with room for those of a taxonomy.
-  public init(capacity: Int) { values = [Double](repeating: .nan, count: capacity) }
+  public init(capacity: Int) {
+    values.reserveCapacity(capacity)
+    for _ in 0..<capacity { values.append(.nan) }
+  }
 
   /// Scores by position.
   public init(dictionaryLiteral elements: (Int, Double)...) {

@@ -9,9 +9,10 @@ public struct JSONScanner {
   /// Steps over white space and then this text; where that does not come, over white space alone.
   public mutating func take(_ text: StaticString) -> Bool {
     parser.skipWhitespace()
-    let (bytes, start, count) = (parser.bytes, parser.position, text.utf8CodeUnitCount)
+    let (bytes, start) = (parser.bytes, parser.position)
+    let (expected, count) = (text.utf8Start, text.utf8CodeUnitCount)
     guard bytes.count - start >= count else { return false }
-    for offset in 0..<count where bytes[start + offset] != text.utf8Start[offset] { return false }
+    for offset in 0..<count where bytes[start + offset] != expected[offset] { return false }
     parser.position = start + count
     return true
   }

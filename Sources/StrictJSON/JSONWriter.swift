@@ -1,21 +1,22 @@
-/// Writes JSON into one growing byte array, members in the order they are given.
-public struct JSONWriter: Sendable {
-  /// What has been written, and room for more: a piece goes in with one look at the room, and not with one a byte.
-  private var storage: [UInt8]
+/// Writes JSON into one growing buffer, members in the order they are given.
+///
+/// The buffer is its own and not an array, so that a piece goes in with one look at the room and not with one a byte.
+public struct JSONWriter: ~Copyable {
+  private var base: UnsafeMutablePointer<UInt8>
+  private var capacity: Int
   private var count = 0
   private var needsComma = false
 
   /// A writer whose buffer holds `capacity` bytes before it grows.
-  public init(capacity: Int = 512) { storage = [UInt8](repeating: 0, count: capacity) }
+  public init(capacity: Int = 512) {
+    base = .allocate(capacity: capacity)
+    self.capacity = capacity
+  }
+
+  deinit { base.deallocate() }
 
   /// What has been written.
-  public var bytes: [UInt8] { Array(storage[..<count]) }
-
-  /// What has been written, without a copy.
-  public consuming func finish() -> [UInt8] {
-    storage.removeLast(storage.count - count)
-    return storage
-  }
+  public var bytes: [UInt8] { Array(UnsafeBufferPointer(start: base, count: count)) }
 
   /// An object; `body` writes its members.
   public mutating func object<Failure: Error>(_ body: (inout JSONWriter) throws(Failure) -> Void) throws(Failure) {
@@ -36,24 +37,25 @@ public struct JSONWriter: Sendable {
   public mutating func key(_ key: String) {
     quoted(key)
     needsComma = false
-    put(atMost: 1) { $0.put(UInt8(ascii: ":")) }
+    begin(atMost: 1)
+    put(UInt8(ascii: ":"))
     needsComma = false
   }
 
   /// A key that is written down in the program, and needs no escape.
   public mutating func key(_ key: StaticString) {
-    put(atMost: key.utf8CodeUnitCount + 3) { place in
-      place.put(UInt8(ascii: "\""))
-      place.put(key)
-      place.put(UInt8(ascii: "\""))
-      place.put(UInt8(ascii: ":"))
-    }
+    begin(atMost: key.utf8CodeUnitCount + 3)
+    put(UInt8(ascii: "\""))
+    put(key)
+    put(UInt8(ascii: "\""))
+    put(UInt8(ascii: ":"))
     needsComma = false
   }
 
   /// Members that are written down in the program as JSON, as `"a":[],"b":[]`.
   public mutating func members(_ json: StaticString) {
-    put(atMost: json.utf8CodeUnitCount) { $0.put(json) }
+    begin(atMost: json.utf8CodeUnitCount)
+    put(json)
   }
 
   /// A string.
@@ -62,7 +64,8 @@ public struct JSONWriter: Sendable {
   /// An integer.
   public mutating func int(_ value: Int) {
     guard value >= 0 else { return raw(String(value).utf8) }
-    put(atMost: 20) { $0.put(whole: UInt64(value)) }
+    begin(atMost: 20)
+    put(whole: UInt64(value))
   }
 
   /// A number, or null where it is not finite. `digits`, at most 15, bounds the decimals after the point.
@@ -73,24 +76,20 @@ public struct JSONWriter: Sendable {
   /// A key that is JSON already, with its colon, as `"S1":`; and a number, or null where it is not finite. `digits`, at
   /// most 15, bounds the decimals after the point.
   public mutating func member(raw key: UnsafeBufferPointer<UInt8>, _ value: Double, digits: Int) {
+    begin(atMost: key.count + 40)
+    put(key)
     let scale = Self.powerOfTen(digits)
     let scaled = (value * Double(scale)).rounded()
     // Beyond 2^53 there are no decimals left to bound.
     guard scaled.magnitude < 9_007_199_254_740_992 else {
-      if !key.isEmpty {
-        raw(key)
-        needsComma = false
-      }
+      needsComma = false
       return raw((value.isFinite ? "\(value)" : "null").utf8)
     }
-    put(atMost: key.count + 40) { place in
-      place.put(key)
-      if scaled < 0 { place.put(UInt8(ascii: "-")) }
-      let number = UInt64(scaled.magnitude)
-      let (whole, fraction) = number < scale ? (0, number) : number.quotientAndRemainder(dividingBy: scale)
-      place.put(whole: whole)
-      if fraction > 0 { place.put(fraction: fraction, digits: digits) }
-    }
+    if scaled < 0 { put(UInt8(ascii: "-")) }
+    let number = UInt64(scaled.magnitude)
+    let (whole, fraction) = number < scale ? (0, number) : number.quotientAndRemainder(dividingBy: scale)
+    put(whole: whole)
+    if fraction > 0 { put(fraction: fraction, digits: digits) }
   }
 
   /// The usual two without a table, which would have to be made at the first call.
@@ -115,7 +114,10 @@ public struct JSONWriter: Sendable {
   @_disfavoredOverload
   public mutating func raw(_ json: some Sequence<UInt8>) { raw(Array(json)) }
 
-  private mutating func raw(_ json: UnsafeBufferPointer<UInt8>) { put(atMost: json.count) { $0.put(json) } }
+  private mutating func raw(_ json: UnsafeBufferPointer<UInt8>) {
+    begin(atMost: json.count)
+    put(json)
+  }
 
   /// A value of any kind.
   public mutating func value(_ json: JSON) {
@@ -138,18 +140,21 @@ public struct JSONWriter: Sendable {
   /// A line break between values of a JSON Lines stream.
   public mutating func newline() {
     needsComma = false
-    put(atMost: 1) { $0.put(0x0A) }
+    begin(atMost: 1)
+    put(0x0A)
     needsComma = false
   }
 
   private mutating func open(_ bracket: UInt8) {
-    put(atMost: 1) { $0.put(bracket) }
+    begin(atMost: 1)
+    put(bracket)
     needsComma = false
   }
 
   private mutating func close(_ bracket: UInt8) {
     needsComma = false
-    put(atMost: 1) { $0.put(bracket) }
+    begin(atMost: 1)
+    put(bracket)
   }
 
   /// Runs of plain text, each with what ends it: a byte to be escaped, or the end.
@@ -161,109 +166,102 @@ public struct JSONWriter: Sendable {
         let start = position
         let end = PlainText.end(of: text, from: start, isASCII: &isASCII)
         if start > 0 { needsComma = false }
-        put(atMost: end - start + 7) { place in
-          if start == 0 { place.put(UInt8(ascii: "\"")) }
-          place.put(UnsafeBufferPointer(rebasing: text[start..<end]))
-          if end < text.count { place.put(escaped: text[end]) } else { place.put(UInt8(ascii: "\"")) }
-        }
+        begin(atMost: end - start + 7)
+        if start == 0 { put(UInt8(ascii: "\"")) }
+        put(UnsafeBufferPointer(rebasing: text[start..<end]))
+        if end < text.count { put(escaped: text[end]) } else { put(UInt8(ascii: "\"")) }
         position = end + 1
       }
     }
   }
 
-  // MARK: Room
+  // MARK: Bytes
 
-  /// Calls `write` with the place behind what has been written, where at most `most` bytes may go, and puts a comma before
-  /// them where one is due.
+  /// Makes room for `most` bytes, and writes a comma before them where one is due.
   @inline(__always)
-  private mutating func put(atMost most: Int, _ write: (inout Place) -> Void) {
-    if storage.count - count <= most {
-      storage.append(contentsOf: repeatElement(0, count: max(most + 1, storage.count)))
-    }
-    let (start, needsComma) = (count, needsComma)
-    count = storage.withUnsafeMutableBufferPointer { storage in
-      var place = Place(storage: storage, count: start)
-      if needsComma { place.put(UInt8(ascii: ",")) }
-      write(&place)
-      return place.count
-    }
-    self.needsComma = true
+  private mutating func begin(atMost most: Int) {
+    if capacity - count <= most { grow(by: most + 1) }
+    if needsComma { put(UInt8(ascii: ",")) }
+    needsComma = true
   }
 
-  /// The place behind what has been written.
-  private struct Place {
-    let storage: UnsafeMutableBufferPointer<UInt8>
-    var count: Int
+  private mutating func grow(by room: Int) {
+    let larger = max(2 * capacity, count + room)
+    let moved = UnsafeMutablePointer<UInt8>.allocate(capacity: larger)
+    moved.update(from: base, count: count)
+    base.deallocate()
+    (base, capacity) = (moved, larger)
+  }
 
-    @inline(__always)
-    mutating func put(_ byte: UInt8) {
-      storage[count] = byte
-      count &+= 1
-    }
+  /// A byte, for which there is room; so too all below.
+  @inline(__always)
+  private mutating func put(_ byte: UInt8) {
+    base[count] = byte
+    count &+= 1
+  }
 
-    @inline(__always)
-    mutating func put(_ bytes: UnsafeBufferPointer<UInt8>) {
-      guard let start = bytes.baseAddress, let base = storage.baseAddress else { return }
-      (base + count).update(from: start, count: bytes.count)
-      count &+= bytes.count
-    }
+  @inline(__always)
+  private mutating func put(_ bytes: UnsafeBufferPointer<UInt8>) {
+    guard let start = bytes.baseAddress else { return }
+    (base + count).update(from: start, count: bytes.count)
+    count &+= bytes.count
+  }
 
-    @inline(__always)
-    mutating func put(_ text: StaticString) {
-      put(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-    }
+  @inline(__always)
+  private mutating func put(_ text: StaticString) {
+    put(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+  }
 
-    /// The digits of a number.
-    mutating func put(whole number: UInt64) {
-      var (rest, digits) = (number, 1)
-      while rest >= 10 {
-        rest /= 10
-        digits += 1
-      }
-      put(number, digits: digits)
+  /// The digits of a number.
+  private mutating func put(whole number: UInt64) {
+    if number < 10 { return put(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number)) }
+    var (rest, digits) = (number, 1)
+    while rest >= 10 {
+      rest /= 10
+      digits += 1
     }
+    put(number, digits: digits)
+  }
 
-    /// The point and the decimals of a number, without the zeros at their end.
-    mutating func put(fraction: UInt64, digits: Int) {
-      var (rest, digits) = (fraction, digits)
-      while rest % 10 == 0 {
-        rest /= 10
-        digits -= 1
-      }
-      put(UInt8(ascii: "."))
-      put(rest, digits: digits)
+  /// The point and the decimals of a number, without the zeros at their end.
+  private mutating func put(fraction: UInt64, digits: Int) {
+    var (rest, digits) = (fraction, digits)
+    while rest % 10 == 0 {
+      rest /= 10
+      digits -= 1
     }
+    put(UInt8(ascii: "."))
+    put(rest, digits: digits)
+  }
 
-    @inline(__always)
-    private mutating func put(_ number: UInt64, digits: Int) {
-      var rest = number
-      for place in (count..<count + digits).reversed() {
-        storage[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
-        rest /= 10
-      }
-      count += digits
+  @inline(__always)
+  private mutating func put(_ number: UInt64, digits: Int) {
+    var (rest, place) = (number, count + digits)
+    while place > count {
+      place -= 1
+      base[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+      rest /= 10
     }
+    count += digits
+  }
 
-    /// A byte that cannot stand in a string as it is.
-    mutating func put(escaped byte: UInt8) {
-      put(UInt8(ascii: "\\"))
-      switch byte {
-      case UInt8(ascii: "\""), UInt8(ascii: "\\"): put(byte)
-      case 0x0A: put(UInt8(ascii: "n"))
-      case 0x0D: put(UInt8(ascii: "r"))
-      case 0x09: put(UInt8(ascii: "t"))
-      default:
-        put(UInt8(ascii: "u"))
-        put(UInt8(ascii: "0"))
-        put(UInt8(ascii: "0"))
-        put(Self.hex(byte >> 4))
-        put(Self.hex(byte & 15))
-      }
+  /// A byte that cannot stand in a string as it is.
+  private mutating func put(escaped byte: UInt8) {
+    put(UInt8(ascii: "\\"))
+    switch byte {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"): put(byte)
+    case 0x0A: put(UInt8(ascii: "n"))
+    case 0x0D: put(UInt8(ascii: "r"))
+    case 0x09: put(UInt8(ascii: "t"))
+    default:
+      put("u00")
+      put(Self.hex(byte >> 4))
+      put(Self.hex(byte & 15))
     }
+  }
 
-    private static func hex(_ nibble: UInt8) -> UInt8 {
-      nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10
-    }
+  private static func hex(_ nibble: UInt8) -> UInt8 {
+    nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10
   }
 }
 
@@ -272,6 +270,6 @@ extension JSON {
   public var encoded: [UInt8] {
     var writer = JSONWriter()
     writer.value(self)
-    return writer.finish()
+    return writer.bytes
   }
 }

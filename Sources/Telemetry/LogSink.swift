@@ -55,7 +55,7 @@ public enum LogLine {
       body(&writer)
     }
     writer.newline()
-    return writer.finish()
+    return writer.bytes
   }
 
   /// UTC with milliseconds, as `2026-11-23T09:30:00.123Z` (RFC 3339).
