@@ -167,13 +167,13 @@ public struct JudgeReport: Sendable {
 /// What was done for a verdict besides asking its judge once: it stands in the verdict, the log and the metrics.
 public struct JudgeEvents: OptionSet, Sendable, Hashable {
   /// One bit for each event.
-  public let rawValue: UInt8
+  public let rawValue: UInt16
 
   /// Events by their bits.
-  public init(rawValue: UInt8) { self.rawValue = rawValue }
+  public init(rawValue: UInt16) { self.rawValue = rawValue }
 
   /// The same of a model server's calls.
-  init(_ events: CallEvents) { self.init(rawValue: events.rawValue) }
+  init(_ events: CallEvents) { self.init(rawValue: UInt16(events.rawValue)) }
 
   /// A backend was asked again.
   public static let retry = JudgeEvents(CallEvents.retry)
@@ -190,7 +190,7 @@ public struct JudgeEvents: OptionSet, Sendable, Hashable {
   /// The first judge of a cascade was sure, and the second was not asked.
   public static let cascade = JudgeEvents(rawValue: 64)
   /// The embedded judge's first stage was not sure, and the second read the text.
-  public static let secondStage = JudgeEvents(rawValue: 128)
+  public static let secondStage = JudgeEvents(rawValue: 256)
 
   /// All events, each with its name.
   public static let all: [(event: JudgeEvents, name: String)] = [
