@@ -6,11 +6,17 @@ import StrictJSON
 extension Endpoints {
   /// How many items are judged side by side.
   private static let itemsAtOnce = 8
+  /// About what the verdict on an item takes until all are there.
+  private static let verdictBytes = 2_048
 
   func classifyBatch(_ request: ServerRequest) async throws(APIError) -> ServerResponse {
     let body = try await body(of: request)
     let limit = settings.batchItems
     let items = try await inLane(cost: body.count) { () throws(APIError) in try Self.items(body, limit: limit) }
+    // A few kilobytes of request may ask for megabytes of verdicts.
+    let room = items.count * Self.verdictBytes
+    guard bodies.take(room) else { throw .overloaded }
+    defer { bodies.give(room) }
     let results = await results(of: items, request)
     var writer = JSONWriter(capacity: 512 * results.count + 64)
     writer.object { writer in

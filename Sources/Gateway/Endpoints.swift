@@ -16,6 +16,7 @@ final class Endpoints: Sendable {
   private let frames: [ObjectIdentifier: VerdictFrame]
   var sink: LogSink { shared.sink }
   var gate: AdmissionGate { shared.gate }
+  var bodies: BodyBudget { shared.bodies }
 
   init(guard safetyGuard: SafetyGuard, settings: Gateway.Settings, readiness: ReadinessProbe, shared: Gateway.Shared) {
     self.safetyGuard = safetyGuard

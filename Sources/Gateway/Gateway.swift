@@ -105,14 +105,20 @@ public final class Gateway: Application {
       return APIError(
         status: 411, code: "length_required", message: "a body is needed, with Content-Length or chunked")
     }
+    guard head.headers.count("content-type") <= 1 else {
+      return APIError(
+        status: 415, code: "unsupported_media_type",
+        message: "Content-Type must be given once: readers differ on which one counts")
+    }
     // The usual value needs no reading.
     if !head.headers.first("content-type", is: "application/json"), let type = head.headers["content-type"],
       let error = MediaType.problem(type)
     {
       return error
     }
-    if let coding = head.headers["content-encoding"]?.lowercased() {
-      guard ["gzip", "x-gzip", "identity"].contains(coding) else {
+    if head.headers.contains("content-encoding") {
+      let codings = head.headers.values("content-encoding").map { $0.lowercased() }
+      guard codings.count == 1, ["gzip", "x-gzip", "identity"].contains(codings[0]) else {
         return APIError(
           status: 415, code: "unsupported_content_encoding", message: "the only content coding understood is gzip")
       }

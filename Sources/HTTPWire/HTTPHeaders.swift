@@ -27,6 +27,9 @@ public struct HTTPHeaders: Sendable {
   /// Whether there is a field of this name; `name` is lower-case ASCII.
   public func contains(_ name: StaticString) -> Bool { fields.contains { matches($0, name) } }
 
+  /// How many fields of this name there are; `name` is lower-case ASCII.
+  public func count(_ name: StaticString) -> Int { fields.count { matches($0, name) } }
+
   /// The values of all fields of this name, in order; `name` is lower-case ASCII.
   public func values(_ name: StaticString) -> [String] {
     fields.filter { matches($0, name) }.map { String(decoding: bytes[$0.value], as: UTF8.self) }

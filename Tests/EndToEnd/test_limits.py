@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from fault_server import completion
+from harness import wait_for
 from test_faults import BODY, GET, POST, answers
 
 CLASSIFY = "POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -235,11 +237,96 @@ def test_bodies_bytes(start):
     assert server.metric("paddock_body_bytes") == 0
 
 
+def test_deaf_clients_of_long_answers_hold_no_more_than_bodies_bytes(start):
+    """A few kilobytes ask for megabytes of verdicts; whoever never reads them keeps nobody from being served."""
+    server = start("limits: { bodies_bytes: 20000000, gzip_ratio: 100000, loops: 1 }\ntelemetry: { access_log: false }")
+    body = gzip.compress(json.dumps({"items": [json.loads(BODY)] * 4000}).encode())
+    head = ("POST /v1/classify/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n").encode()
+    deaf = []
+    for _ in range(16):
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(60)
+        client.connect(("127.0.0.1", server.port))
+        client.sendall(head + body)
+        deaf.append(client)
+    statuses = [int(client.recv(12).split()[1]) for client in deaf]
+    assert 200 in statuses and 429 in statuses and set(statuses) == {200, 429}, statuses
+    assert 0 < server.metric("paddock_body_bytes") <= 20_000_000
+    assert server.classify("hi")["verdict"] == "safe"
+    for client in deaf:
+        client.close()
+    wait_for(lambda: server.metric("paddock_body_bytes") == 0)
+    assert len(server.post("/v1/classify/batch", {"items": [json.loads(BODY)] * 4000}).json["results"]) == 4000
+
+
 def test_batch_items(start):
     server = start("limits: { batch_items: 3 }")
     item = json.loads(BODY)
     assert server.post("/v1/classify/batch", {"items": [item] * 3}).status == 200
     assert server.post("/v1/classify/batch", {"items": [item] * 4}).status == 400
+
+
+MODEL = """
+default_judge: guard
+judges: {{ guard: {{ kind: model, profile: llama-guard-3-8b, backends: [b] }} }}
+backends: {{ b: {{ dialect: openai-completions, url: '{url}', model: m, timeout_ms: 20000 }} }}
+limits: {{ {limits} }}
+"""
+
+
+def test_deadline_ms(start, faults):
+    faults.answer = [0.4, completion("safe")]
+    verdicts = [start(MODEL.format(url=faults.url, limits=f"deadline_ms: {time}")).classify("hi") for time in (5000, 100)]
+    assert [verdict["verdict"] for verdict in verdicts] == ["safe", "not_judged"]
+    assert verdicts[1]["coverage"]["not_judged"][0]["reason"] == "deadline"
+
+
+def test_half_close_ms(start, faults):
+    faults.answer = [0.4, completion("safe")]
+    def asked(time):
+        server = start(MODEL.format(url=faults.url, limits=f"half_close_ms: {time}"))
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+            client.sendall((POST + BODY).encode())
+            client.shutdown(socket.SHUT_WR)
+            return client.recv(12)
+    assert [asked(time) for time in (10000, 100)] == [b"HTTP/1.1 200", b""]
+
+
+def test_drain_ms(start, faults):
+    faults.answer = [0.8, completion("safe")]
+    def asked(time):
+        server = start(MODEL.format(url=faults.url, limits=f"drain_ms: {time}"))
+        faults.requests.clear()
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+            client.sendall((POST + BODY).encode())
+            wait_for(lambda: faults.requests)
+            server.terminate()
+            received = client.recv(12)
+        assert server.wait() == 0
+        return received
+    assert [asked(time) for time in (10000, 100)] == [b"HTTP/1.1 200", b""]
+
+
+def test_in_flight_and_queue(start, faults):
+    """As many as are judged at once, and as many more as may wait; the next one hears so at once, before its body."""
+    release = threading.Event()
+    def slow(_):
+        release.wait(20)
+        return completion("safe")
+    faults.answer = slow
+    server = start(MODEL.format(url=faults.url, limits="in_flight: 1, queue: 1"))
+    clients = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(3)]
+    for client, gauge in zip(clients, ["paddock_in_flight", "paddock_queued"]):
+        client.sendall((POST + BODY).encode())
+        wait_for(lambda: server.metric(gauge) == 1)
+    clients[2].sendall(POST.encode())
+    assert clients[2].recv(12) == b"HTTP/1.1 429"
+    release.set()
+    assert [client.recv(12) for client in clients[:2]] == [b"HTTP/1.1 200"] * 2
+    for client in clients:
+        client.close()
 
 
 def test_slow_bodies_take_no_permit(start):
@@ -298,9 +385,23 @@ def test_conformance(server):
         (CLASSIFY + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, False),
         (CLASSIFY.replace("1.1", "1.0") + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, False),
         (POST.replace("Host: x", "Host: x\r\nExpect: 200-maybe") + BODY, 417, False),
+        # A lower-case Kelvin sign is a k to whoever asks Unicode, and to nobody else.
+        (CLASSIFY + "Transfer-Encoding: chun\u212aed\r\n\r\n0\r\n\r\n", 400, False),
+        (CLASSIFY + "Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n", 400, False),
+        (CLASSIFY + "Transfer-Encoding: chunked\r\n\r\n5;\r\nabcde\r\n0\r\n\r\n", 400, False),
+        (CLASSIFY + "Transfer-Encoding: chunked\r\n\r\n5;a\n\r\nabcde\r\n0\r\n\r\n", 400, False),
+        (CLASSIFY + f"Transfer-Encoding: chunked\r\n\r\n{len(BODY):x} ; a = \"b;\" ;c\r\n{BODY}\r\n0\r\n\r\n", 200, True),
+        (POST.replace("Host: x", "Host: x\r\nContent-Type: text/plain") + BODY, 415, True),
+        (POST.replace("Host: x", "Host: x\r\nContent-Encoding: identity\r\nContent-Encoding: gzip") + BODY, 415, True),
+        ("GET /a\\b HTTP/1.1\r\nHost: x\r\n\r\n", 400, False),
+        ("GET /healthz?%zz HTTP/1.1\r\nHost: x\r\n\r\n", 400, False),
+        ("GET /healthz HTTP/1.1\r\nHost: x:65536\r\n\r\n", 400, False),
+        ("TRACE /healthz HTTP/1.1\r\nHost: x\r\n\r\n", 405, True),
+        ("GET /healthz HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", 200, True),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, False),
     ]
     for request, expected, goes_on in table:
-        received = exchange(server, (request + "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").encode("latin-1"))
+        received = exchange(server, (request + "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").encode())
         first = received.split(b"\r\n\r\n", 1)[0]
         assert int(first.split()[1]) == expected, (request, received)
         follows = b'{"status":"ready"' in received

@@ -105,6 +105,25 @@ backends: {{ b: {{ dialect: openai-completions, url: '{faults.url}', model: m, t
         "ready", "draining", "stopped"]
 
 
+def test_a_second_signal_ends_at_once(start, faults):
+    faults.answer = None
+    server = start(f"""
+default_judge: guard
+judges: {{ guard: {{ kind: model, profile: llama-guard-3-8b, backends: [b] }} }}
+backends: {{ b: {{ dialect: openai-completions, url: '{faults.url}', model: m, timeout_ms: 60000 }} }}
+limits: {{ deadline_ms: 60000, drain_ms: 60000 }}
+""")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+        client.sendall(f"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n{BODY}".encode())
+        wait_for(lambda: faults.requests)
+        server.terminate()
+        wait_for(lambda: any(line["message"] == "draining" for line in server.log_lines()))
+        assert server.process.poll() is None
+        server.terminate()
+        assert server.wait(20) == 128 + 15
+        assert client.recv(1) == b""
+
+
 def test_nothing_is_lost_under_load_while_it_ends(start):
     """Every request that was sent gets an answer or an honest end of its connection, never half of one."""
     server = start()

@@ -150,6 +150,12 @@ def test_a_handshake_that_stalls_is_cut_and_keeps_nobody_waiting(start, authorit
         assert connection.recv(1) == b""
         connection.close()
     assert time.monotonic() - began < 30
+    # Within its time a handshake may begin late.
+    slow = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    time.sleep(0.4)
+    with ssl.create_default_context(cafile=str(authority.file)).wrap_socket(slow, server_hostname="localhost") as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
 
 
 def test_plain_http_at_a_tls_port_and_tls_at_a_plain_one(start, authority, identity):
