@@ -191,11 +191,13 @@ public struct JudgeEvents: OptionSet, Sendable, Hashable {
   public static let cascade = JudgeEvents(rawValue: 64)
   /// The embedded judge's first stage was not sure, and the second read the text.
   public static let secondStage = JudgeEvents(rawValue: 256)
+  /// An answer broke off behind its verdict, which counts all the same.
+  public static let answerCut = JudgeEvents(CallEvents.answerCut)
 
   /// All events, each with its name.
   public static let all: [(event: JudgeEvents, name: String)] = [
     (.retry, "retry"), (.failover, "failover"), (.breakerOpen, "breaker_open"), (.cache, "cache"), (.shared, "shared"),
-    (.fallback, "fallback"), (.cascade, "cascade"), (.secondStage, "second_stage"),
+    (.fallback, "fallback"), (.cascade, "cascade"), (.answerCut, "answer_cut"), (.secondStage, "second_stage"),
   ]
 
   /// The names of the events that happened.

@@ -240,9 +240,10 @@ public struct ModelJudge: Judge {
     _ call: Call, deadline: ContinuousClock.Instant, trace: String?, _ key: VerdictKey
   ) async -> Answered {
     let (result, events) = await pool.ask(call.model, deadline: deadline, trace: trace) { answer in
-      reading(of: answer, call.asked)
+      // A delivered unsafe wins over what went wrong later; nothing else can be read from half an answer.
+      reading(of: answer, call.asked).flatMap { answer.cut == nil || $0.answer == .unsafe ? $0 : nil }
     }
-    if case .success(let reading) = result { await store?.store(reading, for: key) }
+    if case .success(let reading) = result, !events.contains(.answerCut) { await store?.store(reading, for: key) }
     return Answered(result: result.mapError(FailureReason.init), events: JudgeEvents(events))
   }
 

@@ -26,12 +26,40 @@ public struct BackendClient: Sendable {
     let reply: HTTPReply
     do {
       reply = try await perform(call)
-    } catch {
-      // Of two limits the nearer one ends the call; curl counts whole milliseconds and may be early by one.
-      throw error == .timeout && left <= backend.timeout ? .deadline : error
+    } catch { throw Self.cause(error, deadline) }
+    guard reply.status == 200 else { throw reply.cut ?? .status(reply.status) }
+    if let cut = reply.cut {
+      return try delivered(reply.body, Self.cause(cut, deadline), request)
     }
-    guard reply.status == 200 else { throw .status(reply.status) }
-    return try format.answer(reply.body, to: request, backend: backend)
+    do {
+      return try format.answer(reply.body, to: request, backend: backend)
+    } catch {
+      guard error == .truncated else { throw error }
+      return try delivered(reply.body, error, request)
+    }
+  }
+
+  /// Who ended a call that took too long: a server that had its time has failed, and another one may be asked; a deadline
+  /// says nothing of the server. curl counts whole milliseconds and may be early by one.
+  private static func cause(_ failure: BackendFailure, _ deadline: ContinuousClock.Instant) -> BackendFailure {
+    failure == .timeout && .now + .milliseconds(2) >= deadline ? .deadline : failure
+  }
+
+  /// No verdict stands further back.
+  private static let deliveredBytes = 65_536
+
+  /// What an answer has said before it broke off. Its log probabilities are dropped: what speaks against them may be in the
+  /// part that is missing.
+  private func delivered(
+    _ body: [UInt8], _ failure: BackendFailure, _ request: ModelRequest
+  ) throws(BackendFailure) -> ModelAnswer {
+    guard let json = JSON.parseStart(of: body.prefix(Self.deliveredBytes)),
+      var answer = try? backend.dialect.format.answer(json, to: request, backend: backend)
+    else { throw failure }
+    answer.tokens = []
+    answer.usage = nil
+    answer.cut = failure
+    return answer
   }
 
   /// Why the server cannot be used now; nil where it answers. What is asked costs no inference.
@@ -40,6 +68,7 @@ public struct BackendClient: Sendable {
     guard left > .zero else { return .timeout }
     do {
       let reply = try await perform(call(to: backend.url + (backend.dialect.format.probePath ?? ""), within: left))
+      if let cut = reply.cut { return cut }
       // Not every server lists its models, but one that wants another key or has failed is of no use.
       let isBroken = reply.status >= 500 || reply.status == 401 || reply.status == 403
       return isBroken ? .status(reply.status) : nil
@@ -53,7 +82,7 @@ public struct BackendClient: Sendable {
     let left = ContinuousClock.now.duration(to: deadline)
     guard left > .zero else { throw .timeout }
     let reply = try await perform(call(to: backend.url + path, within: left))
-    guard reply.status == 200 else { return nil }
+    guard reply.status == 200, reply.cut == nil else { return nil }
     return (try? JSON.parse(reply.body)).flatMap(format.models)
   }
 

@@ -46,8 +46,13 @@ public final class BackendHost: Sendable {
     let start = ContinuousClock.now
     do throws(BackendFailure) {
       let answer = try await client.ask(request, deadline: deadline, trace: trace)
-      breaker.record(.success)
-      metrics.record("ok", took: .now - start, answer.usage)
+      if let cut = answer.cut {
+        breaker.record(cut.isOfTheServer ? .failure : .nothing)
+        metrics.record(cut.code, took: .now - start)
+      } else {
+        breaker.record(.success)
+        metrics.record("ok", took: .now - start, answer.usage)
+      }
       return answer
     } catch {
       breaker.record(error.isOfTheServer ? .failure : .nothing)

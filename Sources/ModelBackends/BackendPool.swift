@@ -14,6 +14,8 @@ public struct CallEvents: OptionSet, Sendable, Hashable {
   public static let failover = CallEvents(rawValue: 2)
   /// A server was passed over because it failed too often of late.
   public static let breakerOpen = CallEvents(rawValue: 4)
+  /// The answer broke off behind its verdict, which counts all the same.
+  public static let answerCut = CallEvents(rawValue: 128)
 }
 
 /// The servers of one judge. A call goes to the one with the least to do; where it fails, to another.
@@ -57,7 +59,8 @@ public final class BackendPool: Sendable {
       tried.insert(index)
       do throws(BackendFailure) {
         let answer = try await hosts[index].ask(request, deadline: deadline, trace: trace)
-        guard let value = read(answer) else { throw .unparsable }
+        guard let value = read(answer) else { throw answer.cut ?? .unparsable }
+        if answer.cut != nil { events.insert(.answerCut) }
         return (.success(value), events)
       } catch {
         last = error

@@ -75,6 +75,8 @@ public struct ModelAnswer: Sendable, Equatable {
   public var flags: Flags?
   /// What the prompt cost, where the server says so.
   public var usage: Usage?
+  /// Why there is no more of the answer than this; nil for a whole one. Of half an answer only an `unsafe` counts.
+  public var cut: BackendFailure?
 
   /// A judgement by categories of the server's own.
   public struct Flags: Sendable, Equatable {

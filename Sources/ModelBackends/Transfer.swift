@@ -18,6 +18,8 @@ struct HTTPCall: Sendable {
 struct HTTPReply: Sendable {
   var status: Int
   var body: [UInt8]
+  /// Why the body is only a part of it; nil where it is whole.
+  var cut: BackendFailure?
 }
 
 /// One call on the wire: a curl handle and what it has received. Confined to the loop of its `CurlMulti`.
@@ -79,15 +81,21 @@ final class Transfer: @unchecked Sendable {
 
   /// What a transfer that ended with this code brought.
   func result(_ code: CURLcode) -> Result<HTTPReply, BackendFailure> {
+    let failure = failure(code)
+    if let failure, !hasBegun { return .failure(failure) }
+    return .success(HTTPReply(status: ccurl_status(easy), body: received, cut: failure))
+  }
+
+  private func failure(_ code: CURLcode) -> BackendFailure? {
     switch code {
-    case CURLE_OK: .success(HTTPReply(status: ccurl_status(easy), body: received))
-    case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST: .failure(.connect)
-    case CURLE_OPERATION_TIMEDOUT: .failure(.timeout)
-    case CURLE_PARTIAL_FILE, CURLE_GOT_NOTHING, CURLE_RECV_ERROR, CURLE_SEND_ERROR: .failure(.truncated)
-    case CURLE_WRITE_ERROR where isTooLarge: .failure(.tooLarge)
-    case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE: .failure(.tls)
-    case CURLE_UNSUPPORTED_PROTOCOL, CURLE_WEIRD_SERVER_REPLY, CURLE_HTTP2, CURLE_HTTP2_STREAM: .failure(.garbage)
-    default: .failure(.transfer)
+    case CURLE_OK: nil
+    case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST: .connect
+    case CURLE_OPERATION_TIMEDOUT: .timeout
+    case CURLE_PARTIAL_FILE, CURLE_GOT_NOTHING, CURLE_RECV_ERROR, CURLE_SEND_ERROR: .truncated
+    case CURLE_WRITE_ERROR where isTooLarge: .tooLarge
+    case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE: .tls
+    case CURLE_UNSUPPORTED_PROTOCOL, CURLE_WEIRD_SERVER_REPLY, CURLE_HTTP2, CURLE_HTTP2_STREAM: .garbage
+    default: .transfer
     }
   }
 

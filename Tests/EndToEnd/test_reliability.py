@@ -71,9 +71,43 @@ def test_second_tries_are_a_tenth_of_all_calls_at_most(start, faults):
     assert 100 + 10 <= len(faults.requests) <= 100 + 10 + 10
 
 
+CUT = {"choices": [{"text": "unsafe\nS9", "logprobs": None, "index": 0}]}
+
+
+@pytest.mark.parametrize("end", ["reset", "late", "short"])
+def test_a_delivered_unsafe_wins_over_what_goes_wrong_later_in_the_answer(start, faults, tmp_path, end):
+    policies = tmp_path / "server0" / "policies"
+    policies.mkdir(parents=True)
+    (policies / "open.yaml").write_text('name: open\nversion: "1"\ntaxonomy: llama-guard-3\non_error: allow\n')
+    server = start(configuration(faults.url, backend="breaker: { failures: 1000000 }", cache="bytes: 1000000")
+                   + "policies: { directory: policies }\n")
+    def broken(body, at):
+        whole = http(json.dumps(body))
+        head, _, text = whole.partition(b"\r\n\r\n")
+        part = head + b"\r\n\r\n" + text[:at]
+        if end == "short":
+            return http(text[:at])
+        return [part, 0.05, RESET] if end == "reset" else [part, 0.8]
+    def ask(body, words):
+        faults.answer = broken(body, json.dumps(body).index(words) + len(words))
+        faults.requests.clear()
+        return server.classify("hi", policy="open")
+    got = ask(CUT, 'S9", "logpr')
+    assert (got["verdict"], got["action"], got["score"], got["events"]) == ("unsafe", "block", None, ["answer_cut"])
+    assert [violated["code"] for violated in got["violated_categories"]] == ["S9"] and len(faults.requests) == 1
+    # Half a code may be another one; and what was cut is not kept.
+    got = ask(CUT, "unsafe\\nS")
+    assert (got["verdict"], got["violated_categories"], len(faults.requests)) == ("unsafe", [], 1)
+    # Half an answer never says safe.
+    for body, words in [({"choices": [{"text": "safe", "logprobs": None}]}, 'safe", "log'), (CUT, '"unsaf'), (CUT, '"text": ')]:
+        got = ask(body, words)
+        assert (got["verdict"], got["action"], "answer_cut" in got["events"]) == ("not_judged", "allow", False), words
+    assert server.metric('paddock_judge_events_total{judge="guard",event="answer_cut"}') == 2
+
+
 def test_a_breaker_opens_after_failures_and_closes_when_the_server_is_back(start, faults):
     faults.answer = BROKEN
-    server = start(configuration(faults.url, backend="breaker: { failures: 3, pause_ms: 300 }"))
+    server = start(configuration(faults.url, backend="breaker: { failures: 3, pause_ms: 3000 }"))
     reasons = [server.classify(f"{n}")["coverage"]["not_judged"][0]["reason"] for n in range(12)]
     assert reasons[0] == "backend_status_500" and reasons[-1] == "backend_breaker_open"
     assert 3 <= len(faults.requests) <= 5
@@ -84,7 +118,7 @@ def test_a_breaker_opens_after_failures_and_closes_when_the_server_is_back(start
     assert ready.status == 503 and "backend_breaker_open" in ready.json["reasons"][0]
     faults.answer = completion("safe")
     asked = iter(range(10000))
-    wait_for(lambda: server.classify(f"again {next(asked)}")["verdict"] == "safe", 5)
+    wait_for(lambda: server.classify(f"again {next(asked)}")["verdict"] == "safe", 15)
     assert server.metric('paddock_backend_breaker_open{backend="b0"}') == 0
 
 
@@ -128,7 +162,7 @@ def test_a_server_gets_no_more_than_its_share_and_a_full_queue_says_so(start, fa
         release.wait(10)
         return completion("safe")
     faults.answer = slow
-    server = start(configuration(faults.url, backend="concurrency: 2, queue: 3").replace("500", "9000"))
+    server = start(configuration(faults.url, backend="concurrency: 2, queue: 3").replace("ms: 500", "ms: 9000"))
     verdicts = []
     calls = threading.Thread(target=lambda: verdicts.extend(at_once(5, lambda n: server.classify(f"{n}"))))
     calls.start()
@@ -152,7 +186,7 @@ def test_equal_questions_at_once_are_asked_once(start, faults):
         release.wait(10)
         return completion("unsafe\nS9")
     faults.answer = slow
-    server = start(configuration(faults.url).replace("500", "9000"))
+    server = start(configuration(faults.url).replace("ms: 500", "ms: 9000"))
     verdicts = []
     calls = threading.Thread(target=lambda: verdicts.extend(at_once(40, lambda _: server.classify("same"))))
     calls.start()
@@ -173,7 +207,7 @@ def test_a_thousand_equal_questions_at_once_are_one_call(start, faults):
         release.wait(20)
         return completion("unsafe\nS9")
     faults.answer = slow
-    server = start(configuration(faults.url).replace("500", "20000")
+    server = start(configuration(faults.url).replace("ms: 500", "ms: 20000")
                    + "limits: { in_flight: 1000, deadline_ms: 30000 }\n")
     body = json.dumps({"messages": [{"role": "user", "content": "same"}]}).encode()
     request = (b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
@@ -234,7 +268,7 @@ def test_a_client_that_leaves_hands_its_question_over(start, faults):
         release.wait(10)
         return completion("safe")
     faults.answer = slow
-    server = start(configuration(faults.url).replace("500", "9000"))
+    server = start(configuration(faults.url).replace("ms: 500", "ms: 9000"))
     body = json.dumps({"messages": [{"role": "user", "content": "same"}]}).encode()
     leader = socket.create_connection(("127.0.0.1", server.port))
     leader.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

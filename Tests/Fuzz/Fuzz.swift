@@ -63,10 +63,12 @@ private func requestOutcome(_ bytes: [UInt8], pieces: [Int]) -> String {
   }
 }
 
-/// What was read and written is read again as the same value.
+/// What was read and written is read again as the same value, and what broke off is read or refused.
 private func fuzzJSON(_ bytes: [UInt8]) {
+  let start = JSON.parseStart(of: bytes)
   guard let value = try? JSON.parse(bytes) else { return }
   precondition((try? JSON.parse(value.encoded)) == value, "JSON changes on its way through the writer")
+  precondition(start == value || (value.object == nil && value.array == nil), "a whole text reads as a part of it")
 }
 
 private func fuzzDocument(_ bytes: [UInt8]) {
