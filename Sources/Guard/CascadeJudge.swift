@@ -15,7 +15,7 @@ public struct CascadeJudge: Judge {
     public var unsafeFrom: Double
 
     /// Cuts; the defaults come from the development sets (docs/quality.md).
-    public init(safeBelow: Double = 0.006, unsafeFrom: Double = 0.93) {
+    public init(safeBelow: Double = 0.0085, unsafeFrom: Double = 0.93) {
       self.safeBelow = safeBelow
       self.unsafeFrom = unsafeFrom
     }
