@@ -108,7 +108,7 @@ import Testing
 
   @Test("What is kept stays within its bytes, and what is asked for outlives what is not")
   func bounds() {
-    let store = MemoryVerdictStore(bytes: 100_000, lifetime: .seconds(60))
+    let store = MemoryVerdictStore(bytes: 100_000, lifetime: .seconds(3_600))
     let favourite = VerdictKey("favourite")
     store.store(Reading(answer: .unsafe, unmapped: ["S99"]), for: favourite)
     for number in 0..<5_000 {
