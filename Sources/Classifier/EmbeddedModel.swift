@@ -75,13 +75,18 @@ public struct EmbeddedModel: Sendable {
   /// The scores of a text where the first stage may answer alone: it is sure, or there is no other; else nil.
   public func scoresAtOnce(for input: ClassifierInput) -> ClassifierScores? {
     var worst = WorstStretch()
+    // Asked for inside the closures, the second stage would be a copy of the whole model for every stretch.
+    guard let second else {
+      first.forEachStretch(of: input) { _, values in worst.add(values) }
+      return worst.scores
+    }
     var isSure = true
     let length = input.text.utf8.count
     first.forEachStretch(of: input) { range, values in
       worst.add(values)
-      isSure = isSure && (second?.settles(values, input, isWhole: range.count == length) ?? true)
+      isSure = isSure && second.settles(values, input, isWhole: range.count == length)
     }
-    return isSure || (second?.reads(input) == false) ? worst.scores : nil
+    return isSure || !second.reads(input.text) ? worst.scores : nil
   }
 
   /// Scores a text of any length.
@@ -92,7 +97,7 @@ public struct EmbeddedModel: Sendable {
   /// What each stage says of the first stretches of a text, before the two are weighed: to find out how. Empty where the
   /// second has no say.
   public func unweighed(_ input: ClassifierInput, stretches limit: Int = 1) -> [StageTwo.Unweighed] {
-    guard let second, second.reads(input) else { return [] }
+    guard let second else { return [] }
     var stretches: [StageTwo.Stretch] = []
     let length = input.text.utf8.count
     first.forEachStretch(of: input) { range, values in
@@ -104,7 +109,7 @@ public struct EmbeddedModel: Sendable {
 
   /// Scores a text of any length; nil where `isDue` said, between two of the second stage's calls, that time is up.
   public func scores(for input: ClassifierInput, isDue: () -> Bool) -> ClassifierScores? {
-    guard let second, second.reads(input) else { return scoresAtOnce(for: input) }
+    guard let second else { return scoresAtOnce(for: input) }
     var worst = WorstStretch()
     var open: [StageTwo.Stretch] = []
     let length = input.text.utf8.count

@@ -15,15 +15,33 @@ public enum EvaluatedLanguage {
     }
   }
 
-  /// True where more than half of the letters are Han.
+  /// True where most letters are Han.
   static func isHan(_ text: String) -> Bool {
-    guard text.utf8.contains(where: { $0 >= 0xE3 }) else { return false }
-    var (letters, han) = (0, 0)
-    for scalar in text.unicodeScalars where scalar.properties.isAlphabetic {
-      letters += 1
-      if scalar.properties.isIdeographic { han += 1 }
+    let (han, others) = letters(of: text)
+    return han > others
+  }
+
+  /// What is left of a text without its Han letters, where that may be a sentence: letters of the one script around words
+  /// of the other would hide them. Nil where there are none, or next to nothing else.
+  public static func withoutHan(_ text: String) -> String? {
+    let (han, others) = letters(of: text)
+    guard han > 0, others >= 16 else { return nil }
+    // A space for each, so that words stay apart.
+    var rest = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      if !scalar.properties.isIdeographic { rest.append(scalar) } else if rest.last != " " { rest.append(" ") }
     }
-    return han * 2 > letters
+    return String(rest)
+  }
+
+  private static func letters(of text: String) -> (han: Int, others: Int) {
+    // The first byte of any Han letter.
+    guard text.utf8.contains(where: { $0 >= 0xE3 }) else { return (0, 1) }
+    var (han, others) = (0, 0)
+    for scalar in text.unicodeScalars where scalar.properties.isAlphabetic {
+      if scalar.properties.isIdeographic { han += 1 } else { others += 1 }
+    }
+    return (han, others)
   }
 
   // MARK: Script
@@ -49,6 +67,8 @@ public enum EvaluatedLanguage {
   // MARK: Common words
 
   private static func isForeignLatin(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+    // Looked up once, and not for every word.
+    let words = words
     var (english, foreign) = (0, 0)
     var word = wordSeed
     var length = 0

@@ -92,6 +92,8 @@ public struct StageTwo: Sendable {
   public static let mostOfFirst: Float = 2
   /// The tokens of a stretch that are read as one; more, as of text without spaces, go through windows.
   static let windowTokens = 320
+  /// Of what a response answers so many bytes are cut into tokens.
+  private static let contextBytes = 2_048
   /// Stretches that go through the encoder in one call: enough to share what it costs to load its weights.
   private static let callStretches = 4
 
@@ -124,7 +126,7 @@ public struct StageTwo: Sendable {
   }
 
   /// Whether the encoder can read a text: it was trained on Latin letters, and the first stage answers alone for Han.
-  func reads(_ input: ClassifierInput) -> Bool { !EvaluatedLanguage.isHan(input.text) }
+  func reads(_ text: String) -> Bool { !EvaluatedLanguage.isHan(text) }
 
   /// Scores stretches of a text and calls `body` with their blended values; false where `isDue` said to stop.
   func score(
@@ -137,7 +139,10 @@ public struct StageTwo: Sendable {
       var windows: [Encoder.Window] = []
       var owners: [Int] = []
       for index in start..<end {
-        let found = self.windows(of: stretches[index], of: input)
+        guard let found = self.windows(of: stretches[index], of: input) else {
+          body(stretches[index].values)
+          continue
+        }
         windows += found
         owners += found.map { _ in index }
       }
@@ -166,20 +171,32 @@ public struct StageTwo: Sendable {
     }
   }
 
-  /// What the stages say of each stretch.
+  /// What the stages say of each stretch that the encoder reads.
   func unweighed(_ stretches: [Stretch], of input: ClassifierInput) -> [Unweighed] {
     stretches.compactMap { stretch in
-      encoder.run(Array(windows(of: stretch, of: input).prefix(1))).first.map {
+      guard let window = windows(of: stretch, of: input)?.first else { return nil }
+      return encoder.run([window]).first.map {
         Unweighed(first: stretch.values, second: $0.logits, features: $0.features, isWhole: stretch.isWhole)
       }
     }
   }
 
-  private func windows(of stretch: Stretch, of input: ClassifierInput) -> [Encoder.Window] {
-    let text =
-      stretch.isWhole ? input.text : String(decoding: Array(input.text.utf8)[stretch.range], as: UTF8.self)
-    return encoder.windows(
-      of: text, answering: input.isResponse ? input.context : nil, length: Self.windowTokens)
+  /// The windows of a stretch; nil where the encoder cannot read it.
+  private func windows(of stretch: Stretch, of input: ClassifierInput) -> [Encoder.Window]? {
+    let text = stretch.isWhole ? input.text : Self.part(stretch.range, of: input.text)
+    guard reads(text) else { return nil }
+    guard input.isResponse else { return encoder.windows(of: text, length: Self.windowTokens) }
+    // Its last tokens are read, and they stand in its last bytes.
+    let start = max(0, input.context.utf8.count - Self.contextBytes)
+    let context = start == 0 ? input.context : Self.part(start..<input.context.utf8.count, of: input.context)
+    return encoder.windows(of: text, answering: context, length: Self.windowTokens)
+  }
+
+  /// Bytes of a text, without a copy of the rest.
+  private static func part(_ range: Range<Int>, of text: String) -> String {
+    let bytes = text.utf8
+    let start = bytes.index(bytes.startIndex, offsetBy: range.lowerBound)
+    return String(decoding: bytes[start..<bytes.index(start, offsetBy: range.count)], as: UTF8.self)
   }
 
   private func blended(_ stretch: Stretch, _ logits: SIMD16<Float>, isResponse: Bool) -> SIMD16<Float> {

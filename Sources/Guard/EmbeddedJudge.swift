@@ -60,50 +60,36 @@ public struct EmbeddedJudge: Judge {
 
   /// Judges each run of messages in scope: where the first stage is sure, where it stands; else in the worker lane.
   public func judge(_ request: JudgeRequest) async -> JudgeReport {
-    let work = self.work(for: request)
-    if let scores = scoresAtOnce(work.inputs) { return report(scores, work, request) }
-    do {
-      var report = report(try await scoresFromLane(work.inputs, request.deadline), work, request)
-      if model.second != nil { report.events.insert(.secondStage) }
-      return report
-    } catch {
+    if let report = judgeAtOnce(request) { return report }
+    do { return try await judgeInLane(request) } catch {
       let parts = request.readableParts(of: request.scope).map(\.path)
-      return JudgeReport(observations: [.failed(error, parts)], contextNotUsed: work.unused)
+      return JudgeReport(observations: [.failed(error, parts)], contextNotUsed: unusedContext(of: request))
     }
   }
 
   /// Judges short texts that the first stage is sure of.
   public func judgeAtOnce(_ request: JudgeRequest) -> JudgeReport? {
-    if let part = request.onlyText {
-      let views = TextViews(of: part.text)
-      if views.views.isEmpty, !views.isIncomplete { return judgeAtOnce(part, request) }
-    }
+    if let part = request.onlyText, !TextViews.hasSigns(part.text) { return judgeAtOnce(part, request) }
+    // A hop to the lane costs 10–16 µs; below ~100 µs of work it is not worth its price.
+    guard Self.cost(of: texts(of: request)) < .microseconds(100) else { return nil }
     let work = self.work(for: request)
-    return scoresAtOnce(work.inputs).map { report($0, work, request) }
+    var scores: [ClassifierScores] = []
+    for input in work.inputs {
+      guard let found = model.scoresAtOnce(for: input.input) else { return nil }
+      scores.append(found)
+    }
+    return report(scores, work, request)
   }
 
   /// The same for the usual request, whose one text wears no disguise and needs no lists of what to score.
   private func judgeAtOnce(_ part: Part, _ request: JudgeRequest) -> JudgeReport? {
-    guard Self.firstStageCost(1, part.text.utf8.count) < .microseconds(100),
+    guard Self.cost(of: CollectionOfOne(part)) < .microseconds(100),
       let scores = model.scoresAtOnce(for: ClassifierInput(text: part.text))
     else { return nil }
     var report = JudgeReport(observations: [.reading(Self.reading(of: scores, table: table(for: request.policy)))])
     if !scores.isComplete { report.observations.append(.skipped(.tooLong, [part.path])) }
     if !EvaluatedLanguage.covers(part.text) { report.observations.append(.skipped(.language, [part.path])) }
     return report
-  }
-
-  /// A hop to the lane costs 10–16 µs; below ~100 µs of work it is not worth its price.
-  private func scoresAtOnce(_ inputs: [ScoredInput]) -> [ClassifierScores]? {
-    let bytes = Self.bytes(of: inputs)
-    guard Self.firstStageCost(inputs.count, bytes) < .microseconds(100) else { return nil }
-    if inputs.count == 1 { return model.scoresAtOnce(for: inputs[0].input).map { [$0] } }
-    var scores: [ClassifierScores] = []
-    for input in inputs {
-      guard let found = model.scoresAtOnce(for: input.input) else { return nil }
-      scores.append(found)
-    }
-    return scores
   }
 
   private func report(_ scores: [ClassifierScores], _ work: Work, _ request: JudgeRequest) -> JudgeReport {
@@ -113,26 +99,32 @@ public struct EmbeddedJudge: Judge {
       observations.append(.skipped(.tooLong, input.paths))
     }
     observations += work.skipped
-    return JudgeReport(observations: observations, contextNotUsed: work.unused)
+    return JudgeReport(observations: observations, contextNotUsed: unusedContext(of: request))
   }
 
-  /// Scores in the worker lane; work whose time ran out while it waited, or while it ran, has no result.
-  private func scoresFromLane(
-    _ inputs: [ScoredInput], _ deadline: Deadline
-  ) async throws(FailureReason) -> [ClassifierScores] {
-    let scores: [ClassifierScores]?
+  /// Judges in the worker lane; work whose time ran out while it waited, or while it ran, has no result.
+  private func judgeInLane(_ request: JudgeRequest) async throws(FailureReason) -> JudgeReport {
+    let texts = texts(of: request)
+    let bytes = texts.reduce(0) { $0 + $1.text.utf8.count }
+    let deadline = request.deadline
+    let report: JudgeReport?
     do {
-      scores = try await lane.run(estimatedCost: cost(of: inputs)) {
+      // Both stages take milliseconds for a sentence.
+      let second = model.second == nil ? Duration.zero : .microseconds(2_000 * texts.count + 80 * bytes)
+      report = try await lane.run(estimatedCost: Self.cost(of: texts) + second) {
+        let work = self.work(for: request)
         var scores: [ClassifierScores] = []
-        for input in inputs {
+        for input in work.inputs {
           guard let found = model.scores(for: input.input, isDue: { deadline.instant <= .now }) else { return nil }
           scores.append(found)
         }
-        return deadline.instant > .now ? scores : nil
+        var report = self.report(scores, work, request)
+        if model.second != nil { report.events.insert(.secondStage) }
+        return deadline.instant > .now ? report : nil
       }
     } catch { throw error == .overloaded ? .overloaded : .cancelled }
-    guard let scores else { throw deadline.failure }
-    return scores
+    guard let report else { throw deadline.failure }
+    return report
   }
 
   // MARK: What to score
@@ -146,17 +138,33 @@ public struct EmbeddedJudge: Judge {
   private struct Work: Sendable {
     var inputs: [ScoredInput] = []
     var skipped: [Observation] = []
-    var unused: [UnusedContext] = []
+  }
+
+  /// What a run of messages answers.
+  private func context(of run: [Int], in request: JudgeRequest) -> [Int] {
+    let isResponse = run.contains { request.conversation.messages[$0].role.side == .output }
+    return isResponse ? request.conversation.prompt(before: run[0]) : []
+  }
+
+  /// Everything that is read: what is judged, and what it answers.
+  private func texts(of request: JudgeRequest) -> [Part] {
+    request.runs.flatMap { run in
+      request.readableParts(of: run) + request.readableParts(of: context(of: run, in: request))
+    }
+  }
+
+  private func unusedContext(of request: JudgeRequest) -> [UnusedContext] {
+    guard request.conversation.messages.count > request.scope.count else { return [] }
+    let used = Set(request.runs.flatMap { context(of: $0, in: request) })
+    return request.contextNotUsed(except: used.union(request.scope)) { _, _ in .notRead }
   }
 
   private func work(for request: JudgeRequest) -> Work {
     var work = Work()
-    var usedContext: Set<Int> = []
     for run in request.runs {
       let parts = request.readableParts(of: run)
       let isResponse = run.contains { request.conversation.messages[$0].role.side == .output }
-      let context = isResponse ? request.conversation.prompt(before: run[0]) : []
-      if !context.isEmpty { usedContext.formUnion(context) }
+      let context = context(of: run, in: request)
       let contextText =
         context.isEmpty ? "" : request.readableParts(of: context).map(\.text).joined(separator: "\n\n")
       for part in parts {
@@ -179,32 +187,22 @@ public struct EmbeddedJudge: Judge {
       }
       func append(_ text: String, _ parts: [Part]) {
         guard !text.isEmpty else { return }
+        if let rest = EvaluatedLanguage.withoutHan(text) { append(rest, parts) }
         work.inputs.append(
           ScoredInput(
             input: ClassifierInput(text: text, context: contextText, isResponse: isResponse),
             paths: parts.map(\.path)))
       }
     }
-    if request.conversation.messages.count > request.scope.count {
-      work.unused = request.contextNotUsed(except: usedContext.union(request.scope)) { _, _ in .notRead }
-    }
     return work
   }
 
-  private static func bytes(of inputs: [ScoredInput]) -> Int {
-    inputs.reduce(0) { $0 + $1.input.text.utf8.count + $1.input.context.utf8.count }
-  }
-
-  /// Measured on one core (docs/performance.md): a fixed part, and then per byte.
-  private static func firstStageCost(_ count: Int, _ bytes: Int) -> Duration {
-    .nanoseconds(1_000 * count + 15 * bytes)
-  }
-
-  /// What the lane ranks work by. Both stages take milliseconds for a sentence.
-  private func cost(of inputs: [ScoredInput]) -> Duration {
-    let bytes = Self.bytes(of: inputs)
-    let first = Self.firstStageCost(inputs.count, bytes)
-    return model.second == nil ? first : first + .microseconds(2_000 * inputs.count + 80 * bytes)
+  /// What the first stage, the look for disguises and the look at the language cost, measured on one core
+  /// (docs/performance.md); a text that may wear a disguise costs ten times as much.
+  private static func cost(of parts: some Collection<Part>) -> Duration {
+    parts.reduce(.zero) { cost, part in
+      cost + .nanoseconds(1_000 + part.text.utf8.count * (TextViews.hasSigns(part.text) ? 250 : 25))
+    }
   }
 
   // MARK: What the scores mean

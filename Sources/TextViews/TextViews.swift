@@ -36,6 +36,13 @@ public struct TextViews: Sendable {
   /// Whether a limit was met, so that something may still be hidden.
   public var isIncomplete: Bool { gap != nil }
 
+  /// Whether a first look, of 2 ns a byte, finds anything that a disguise might be made of. The full look at such a text
+  /// may cost a hundred times as much.
+  public static func hasSigns(_ text: String) -> Bool {
+    var text = text
+    return text.withUTF8 { !Signs(of: $0).isEmpty }
+  }
+
   /// Looks through the disguises of a text.
   public init(of text: String, limits: Limits = Limits()) {
     var text = text

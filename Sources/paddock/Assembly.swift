@@ -54,7 +54,7 @@ struct Assembly {
           configuration.judges.compactMap { judge in judge.fallback.map { (judge.name, $0) } },
           uniquingKeysWith: { first, _ in first })),
       registry: registry)
-    failedCanary = ([model] + models.values).lazy.compactMap(\.failedCanary).first
+    failedCanary = models.values.lazy.compactMap(\.failedCanary).first
     readiness = ReadinessProbe(
       judges: guardian.judges, required: Self.required(configuration, policies), canary: failedCanary)
   }
