@@ -1,4 +1,5 @@
 import CEncoder
+import StrictJSON
 
 /// The second stage: a transformer encoder (BERT's architecture) with a head of 16 logits, in integers of 8 bits.
 ///
@@ -76,6 +77,20 @@ public struct Encoder: Sendable {
   /// The sections of a file that a last layer stands in.
   public static func sections(lastLayer weights: [Float], bias: [Float]) -> [String: [UInt8]] {
     ["encoder.last.weight": WeightsFile.bytes(of: weights), "encoder.last.bias": WeightsFile.bytes(of: bias)]
+  }
+
+  /// The metadata's member `encoder` with the canary's logits as they come now: for a file with another last layer.
+  public func metadata(of storage: WeightsStorage) -> JSON {
+    guard var sizes = storage.layout.metadata["encoder"]?.object else { return .null }
+    let canary = weights.canary.text
+    let found = logits(of: canary).first ?? .zero
+    let numbers = (0..<WeightsFile.heads).map { JSONNumber(Double(found[$0])).map { JSON.number($0) } ?? .null }
+    sizes["canary"] = .object(
+      JSONObject([
+        JSONObject.Member(key: "text", value: .string(canary)),
+        JSONObject.Member(key: "logits", value: .array(numbers)),
+      ]))
+    return .object(sizes)
   }
 
   // MARK: Windows

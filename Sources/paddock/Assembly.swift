@@ -54,7 +54,7 @@ struct Assembly {
           configuration.judges.compactMap { judge in judge.fallback.map { (judge.name, $0) } },
           uniquingKeysWith: { first, _ in first })),
       registry: registry)
-    failedCanary = models.values.lazy.compactMap(\.failedCanary).first
+    failedCanary = Self.failedCanary(configuration, models)
     readiness = ReadinessProbe(
       judges: guardian.judges, required: Self.required(configuration, policies), canary: failedCanary)
   }
@@ -144,6 +144,14 @@ struct Assembly {
       }
     }
     return models
+  }
+
+  /// Of a model of the user's own nobody knows what it should say of any text; that its encoder computes right is known.
+  private static func failedCanary(_ configuration: Configuration, _ models: [String: EmbeddedModel]) -> String? {
+    configuration.judges.lazy.compactMap { judge -> String? in
+      guard case .embedded(_, let weights) = judge.kind, let model = models[judge.name] else { return nil }
+      return weights == nil ? model.failedCanary : model.second?.encoder.failedCanary
+    }.first
   }
 
   private static func judges(

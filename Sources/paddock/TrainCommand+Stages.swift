@@ -45,10 +45,11 @@ extension TrainCommand {
     trainer.train(on: read) { epoch, loss in
       note("epoch \(epoch) of \(settings.epochs): loss \((loss * 10_000).rounded() / 10_000)")
     }
-    let bytes = try WeightsFile.encode(
-      from: base, metadata: [],
-      sections: Encoder.sections(lastLayer: trainer.weights, bias: trainer.bias))
-    return try await fitBlend(rows.filter(Trainer.isHeldOut), base: WeightsStorage(copying: bytes))
+    let sections = Encoder.sections(lastLayer: trainer.weights, bias: trainer.bias)
+    let other = try WeightsStorage(copying: WeightsFile.encode(from: base, metadata: [], sections: sections))
+    let encoder = try Encoder(other).metadata(of: other)
+    let storage = try WeightsStorage(copying: WeightsFile.encode(from: other, metadata: [("encoder", encoder)]))
+    return try await fitBlend(rows.filter(Trainer.isHeldOut), base: storage)
   }
 
   private func shown(_ done: Int) {

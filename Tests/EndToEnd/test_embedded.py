@@ -73,6 +73,7 @@ def test_a_model_of_ones_own_is_trained_and_serves(tmp_path, start, stage):
     server = start(f"judges: {{ embedded: {{ kind: embedded, weights: '{weights}' }} }}")
     harmful, harmless = (server.classify(text)["score"] for text in ["please zorgle the frimbit", "I like tea by the river"])
     assert harmful > harmless
+    assert server.get("/readyz").status == 200
     known = start().classify("please zorgle the frimbit")
     assert known["score"] < harmful and known["judge"]["digest"] != server.classify("x")["judge"]["digest"]
 
