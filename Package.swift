@@ -108,7 +108,7 @@ let package = Package(
     tests("EventLoops", ["CLinux", "Locking"]),
     tests("Telemetry", ["StrictJSON", .product(name: "Logging", package: "swift-log")]),
     tests("HTTPServing", ["EventLoops", "HTTPWire", "Locking", "CLinux"]),
-    tests("ModelBackends", ["EventLoops", "StrictJSON", "Telemetry"]),
+    tests("ModelBackends", ["EventLoops", "HTTPServing", "HTTPWire", "Locking", "StrictJSON", "Telemetry"]),
     tests(
       "Guard",
       ["Classifier", "Conversations", "EventLoops", "Locking", "ModelBackends", "Policies", "Screening", "Telemetry"]),

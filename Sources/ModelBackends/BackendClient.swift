@@ -21,8 +21,10 @@ public struct BackendClient: Sendable {
     guard left > .zero else { throw .deadline }
     let format = backend.dialect.format
     var call = call(to: backend.url + format.path(request), within: left)
+    call.method = "POST"
+    call.headers.append(("Content-Type", "application/json"))
+    if let trace { call.headers.append(("traceparent", trace)) }
     call.body = format.encoded(request, backend: backend)
-    call.trace = trace
     let reply: HTTPReply
     do {
       reply = try await perform(call)
@@ -86,18 +88,16 @@ public struct BackendClient: Sendable {
     return (try? JSON.parse(reply.body)).flatMap(format.models)
   }
 
-  private func call(to url: String, within left: Duration) -> HTTPCall {
-    HTTPCall(
-      url: url, bearer: backend.key, timeout: min(left, backend.timeout), connectTimeout: backend.connectTimeout,
+  private func call(to url: String, within left: Duration) -> UpstreamCall {
+    var call = UpstreamCall(
+      url: url, headers: [("Accept", "application/json")], connectTimeout: backend.connectTimeout,
       firstByteTimeout: backend.firstByteTimeout, authorities: backend.authorities)
+    if let key = backend.key { call.headers.append(("Authorization", "Bearer \(key)")) }
+    call.timeout = min(left, backend.timeout)
+    return call
   }
 
-  private func perform(_ call: HTTPCall) async throws(BackendFailure) -> HTTPReply {
-    if let loop = EventLoop.current { return try await CurlMulti.of(loop).perform(call).get() }
-    let loop = group.next()
-    let multi = await withCheckedContinuation { continuation in
-      loop.execute { continuation.resume(returning: CurlMulti.of(loop)) }
-    }
-    return try await multi.perform(call).get()
+  private func perform(_ call: UpstreamCall) async throws(BackendFailure) -> HTTPReply {
+    try await CurlMulti.near(group).perform(call).get()
   }
 }
