@@ -112,7 +112,9 @@ let package = Package(
     tests(
       "Guard",
       ["Classifier", "Conversations", "EventLoops", "Locking", "ModelBackends", "Policies", "Screening", "Telemetry"]),
-    tests("Gateway", ["Conversations", "Guard", "HTTPServing", "HTTPWire", "StrictJSON"]),
+    tests(
+      "Gateway",
+      ["Conversations", "Guard", "HTTPServing", "HTTPWire", "Policies", "Screening", "StrictJSON", "Telemetry"]),
     tests("Evaluation", ["Classifier"]),
   ]
 )

@@ -114,6 +114,8 @@ public struct PartPath: Sendable, Equatable, Hashable, CustomStringConvertible {
     case toolArguments(Int)
     /// A field that Paddock does not know; the name is at most 64 printable ASCII characters.
     case other(String)
+    /// A field that stands in no message, as `texts[3]`: the whole path, at most 256 printable ASCII characters.
+    case absolute(String)
   }
 
   /// The index of the message.
@@ -137,6 +139,7 @@ public struct PartPath: Sendable, Equatable, Hashable, CustomStringConvertible {
     case .toolName(let index): "\(start).tool_calls[\(index)].function.name"
     case .toolArguments(let index): "\(start).tool_calls[\(index)].function.arguments"
     case .other(let name): "\(start).\(name)"
+    case .absolute(let path): path
     }
   }
 }

@@ -35,8 +35,8 @@ final class Endpoints: Sendable {
     return verdict.json(metadata: metadata, frame: frame)
   }
 
-  func answer(_ endpoint: Endpoint, _ request: ServerRequest) -> Answer {
-    switch endpoint {
+  func answer(_ route: Route, _ request: ServerRequest) -> Answer {
+    switch route.endpoint {
     case .classify: return classify(request)
     case .batch: return permitted { () throws(APIError) in try await self.classifyBatch(request) }
     case .health: return .now(Self.healthy)
@@ -56,6 +56,7 @@ final class Endpoints: Sendable {
       return .now(.json(Catalog.policy(policy)))
     case .judges: return .later { .json(Catalog.judges(self.safetyGuard, health: await self.readiness.health())) }
     case .contract: return .now(.json(Contract.bytes))
+    case .adapter(let adapter, let path): return answer(adapter, path, request)
     }
   }
 
@@ -99,11 +100,14 @@ final class Endpoints: Sendable {
   }
 
   /// Waits for a permit, then answers.
-  private func permitted(_ work: @escaping @Sendable () async throws(APIError) -> ServerResponse) -> Answer {
+  func permitted(
+    refusal: @escaping @Sendable (APIError) -> ServerResponse = { $0.response() },
+    _ work: @escaping @Sendable () async throws(APIError) -> ServerResponse
+  ) -> Answer {
     .later {
-      guard await self.gate.enter() else { return APIError.overloaded.response() }
+      guard await self.gate.enter() else { return refusal(.overloaded) }
       defer { self.gate.leave() }
-      do throws(APIError) { return try await work() } catch { return error.response() }
+      do throws(APIError) { return try await work() } catch { return refusal(error) }
     }
   }
 
@@ -111,14 +115,22 @@ final class Endpoints: Sendable {
   private func decoded(_ body: [UInt8], _ request: ServerRequest) throws(APIError) -> ClassifyRequest {
     var classify = try ClassifyRequest(
       bytes: body, unknownFields: settings.unknownFields, received: request.received)
-    try assign(&classify, request)
+    try assign(&classify.query, request)
     return classify
   }
 
-  /// Gives a query what its caller brought along: rights, name and trace.
-  func assign(_ classify: inout ClassifyRequest, _ request: ServerRequest) throws(APIError) {
-    if let key = request.caller as? APIKey { try key.apply(to: &classify.query, of: safetyGuard) }
-    classify.query.trace = TraceContext(request.head)?.value
+  /// Gives a query what its caller brought along: rights, name and trace. Policy and judge are those of a route where the
+  /// query names none; nil leaves it to the configuration.
+  func assign(
+    _ query: inout Query, _ request: ServerRequest, policy: String? = nil, judge: String? = nil
+  ) throws(APIError) {
+    if let key = request.caller as? APIKey {
+      try key.apply(to: &query, of: safetyGuard, policy: policy, judge: judge)
+    } else {
+      query.policy = query.policy ?? policy
+      query.judge = query.judge ?? judge
+    }
+    query.trace = TraceContext(request.head)?.value
   }
 
   func begin(_ query: Query) throws(APIError) -> Judgement {
@@ -131,7 +143,7 @@ final class Endpoints: Sendable {
   }
 
   /// Above this many bytes decoding takes longer than ~100 µs and leaves the loop.
-  private static let loopBytes = 8_192
+  static let loopBytes = 8_192
 
   private static func isCompressed(_ request: ServerRequest) -> Bool {
     guard let coding = request.head.headers["content-encoding"] else { return false }

@@ -28,6 +28,8 @@ public final class Gateway: Application {
     public var accessLog = true
     /// Whether the log may hold the text that was judged.
     public var captureText = false
+    /// The contracts of other gateways that are answered too; none where the configuration names none.
+    public var adapters: [AdapterSettings] = []
 
     /// The settings that an empty configuration has.
     public init() {}
@@ -71,7 +73,7 @@ public final class Gateway: Application {
     let endpoints = Endpoints(guard: safetyGuard, settings: settings, readiness: readiness, shared: shared)
     self.endpoints = endpoints
     self.keys = keys
-    routes = RouteTable(bodyBytes: settings.bodyBytes)
+    routes = RouteTable(bodyBytes: settings.bodyBytes, adapters: settings.adapters.map(\.adapter))
     handlers = routes.all.map { RouteHandler($0, endpoints: endpoints) }
     metrics = RequestMetrics(routes: routes.labels, registry: shared.registry)
   }
@@ -87,21 +89,24 @@ public final class Gateway: Application {
     }
     var key: APIKey?
     if let keys, !listener.allowsWithoutKeys, route.endpoint.needsKey {
-      switch keys.check(head) {
+      switch keys.check(head, alternative: route.adapter?.keyHeader) {
       case .success(let found): key = found
-      case .failure(let error): return .refused(error.response(), route: route.label)
+      case .failure(let error): return .refused(route.response(to: error), route: route.label)
       }
     }
     guard route.takesBody else { return .admitted(handlers[route.label.index], caller: key) }
-    if let error = Self.problem(ofBody: head) { return .refused(error.response(), route: route.label) }
+    if let error = Self.problem(ofBody: head, isOptional: route.isOpen) {
+      return .refused(route.response(to: error), route: route.label)
+    }
     // Before the body is read: what would only wait in vain need not be sent.
-    if endpoints.gate.isFull { return .refused(APIError.overloaded.response(), route: route.label) }
+    if endpoints.gate.isFull { return .refused(route.response(to: .overloaded), route: route.label) }
     return .admitted(handlers[route.label.index], caller: key)
   }
 
   /// What the head already says against a JSON body.
-  private static func problem(ofBody head: RequestHead) -> APIError? {
+  private static func problem(ofBody head: RequestHead, isOptional: Bool) -> APIError? {
     if head.body == .none, !head.headers.contains("content-length") {
+      if isOptional { return nil }
       return APIError(
         status: 411, code: "length_required", message: "a body is needed, with Content-Length or chunked")
     }
@@ -126,14 +131,16 @@ public final class Gateway: Application {
     return nil
   }
 
-  /// The native API's error object for what the server refuses.
-  public func response(to failure: ServerFailure) -> ServerResponse {
-    switch failure {
-    case .http(let error): APIError(status: error.status, code: error.code, message: error.message).response()
-    case .timeout:
-      APIError(status: 408, code: "request_timeout", message: "the request did not come in in time").response()
-    case .bodiesTooLarge: APIError.overloaded.response()
-    }
+  /// What the server refuses, as an error of the route's contract; of the native API where there is no route.
+  public func response(to failure: ServerFailure, route: RouteLabel?) -> ServerResponse {
+    let error =
+      switch failure {
+      case .http(let error): APIError(status: error.status, code: error.code, message: error.message)
+      case .timeout: APIError(status: 408, code: "request_timeout", message: "the request did not come in in time")
+      case .bodiesTooLarge: APIError.overloaded
+      }
+    guard let route, routes.all.indices.contains(route.index) else { return error.response() }
+    return routes.all[route.index].response(to: error)
   }
 
   /// Counts and logs.
@@ -157,7 +164,7 @@ private final class RouteHandler: RequestHandler {
   var bodyLimit: Int { handled.bodyLimit }
 
   func respond(to request: ServerRequest) -> Answer {
-    endpoints.compressed(endpoints.answer(handled.endpoint, request), for: request.head)
+    endpoints.compressed(endpoints.answer(handled, request), for: request.head)
   }
 }
 

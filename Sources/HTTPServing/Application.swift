@@ -5,8 +5,9 @@ public protocol Application: Sendable {
   /// Decides about a request before its body is read. Called on the connection's loop; must not wait.
   func admit(_ head: RequestHead, on listener: ListenerTraits) -> Admission
 
-  /// The answer to what the server itself refuses, in the application's form.
-  func response(to failure: ServerFailure) -> ServerResponse
+  /// The answer to what the server itself refuses, in the application's form. The route is that of a request whose head
+  /// was admitted, else nil.
+  func response(to failure: ServerFailure, route: RouteLabel?) -> ServerResponse
 
   /// A request was answered or given up. Called on the connection's loop; must not wait.
   func finished(_ record: RequestRecord)

@@ -26,7 +26,7 @@ extension Connection {
     decoder = nil
     releaseBody()
     if exchange.head == nil { exchange.id = RequestID(nil) }
-    write(context.application.response(to: failure), keepsAlive: false, then: .lingering)
+    write(context.application.response(to: failure, route: exchange.route), keepsAlive: false, then: .lingering)
   }
 
   /// Answers before the body was read. A small body is read over, so that the connection can go on; else it ends.
@@ -49,7 +49,8 @@ extension Connection {
     let hasContent = response.status != 204
     let sendsContent = hasContent && !exchange.isHead
     if sendsContent, response.body.count > LoopContext.smallOutput, !holds(response.body.count) {
-      return write(context.application.response(to: .bodiesTooLarge), keepsAlive: keepsAlive, then: next)
+      let refusal = context.application.response(to: .bodiesTooLarge, route: exchange.route)
+      return write(refusal, keepsAlive: keepsAlive, then: next)
     }
     exchange.status = response.status
     exchange.responseBytes = sendsContent ? response.body.count : 0

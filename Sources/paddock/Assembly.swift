@@ -77,6 +77,7 @@ struct Assembly {
       guard let judge = policy.judge, !names.contains(judge) else { continue }
       note("the policy \"\(policy.name)\" asks for the judge \"\(judge)\", which is not configured")
     }
+    for adapter in configuration.adapters { check(adapter, judges: names, policies) }
     for case .model(let reference, let backends, let options) in configuration.judges.map(\.kind) {
       if let profile = policies.profiles[reference.name] {
         check(profile, reference, backends, options, configuration)
@@ -84,6 +85,17 @@ struct Assembly {
         let near = Suggestion.text(for: reference.name, among: policies.profiles.keys)
         reference.value.fail("no profile \"\(reference.name)\" is loaded\(near)")
       }
+    }
+  }
+
+  /// What an adapter judges with must be there.
+  private static func check(_ adapter: Configuration.AdapterReference, judges: Set<String>, _ policies: PolicySet) {
+    if let policy = adapter.settings.policy, policies.policies[policy] == nil {
+      let near = Suggestion.text(for: policy, among: policies.policies.keys)
+      adapter.value.fail("no policy \"\(policy)\" is loaded\(near)")
+    }
+    if let judge = adapter.settings.judge, !judges.contains(judge) {
+      adapter.value.fail("no judge \"\(judge)\" is configured\(Suggestion.text(for: judge, among: judges))")
     }
   }
 

@@ -25,6 +25,8 @@ struct Configuration {
   var defaultJudge = "embedded"
   var judges: [JudgeSettings] = []
   var backends: [String: Backend] = [:]
+  /// The contracts of other gateways that are answered too.
+  var adapters: [AdapterReference] = []
   /// Where verdicts of model judges are kept; nil keeps none.
   var cache: CacheSettings? = CacheSettings()
   var logLevel = Logger.Level.info
@@ -84,6 +86,12 @@ struct Configuration {
   /// A name that can only be checked once the policies are loaded, and the place to complain at.
   struct DocumentReference {
     var name: String
+    var value: DocumentValue
+  }
+
+  /// A contract that is answered, and the place to complain at.
+  struct AdapterReference {
+    var settings: AdapterSettings
     var value: DocumentValue
   }
 

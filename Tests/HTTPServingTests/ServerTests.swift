@@ -46,7 +46,9 @@ private final class Echo: Application, RequestHandler {
     return ServerResponse(status: 200, body: Array(text.utf8))
   }
 
-  func response(to failure: ServerFailure) -> ServerResponse { ServerResponse(status: failure.status) }
+  func response(to failure: ServerFailure, route: RouteLabel?) -> ServerResponse {
+    ServerResponse(status: failure.status)
+  }
   func finished(_ record: RequestRecord) { records.withLock { $0.append(record) } }
 }
 
