@@ -35,8 +35,8 @@ final class Endpoints: Sendable {
     return verdict.json(metadata: metadata, frame: frame)
   }
 
-  func answer(_ route: Route, _ request: ServerRequest) -> Answer {
-    switch route.endpoint {
+  func answer(_ endpoint: Endpoint, _ request: ServerRequest) -> Answer {
+    switch endpoint {
     case .classify: return classify(request)
     case .batch: return permitted { () throws(APIError) in try await self.classifyBatch(request) }
     case .health: return .now(Self.healthy)

@@ -164,7 +164,7 @@ private final class RouteHandler: RequestHandler {
   var bodyLimit: Int { handled.bodyLimit }
 
   func respond(to request: ServerRequest) -> Answer {
-    endpoints.compressed(endpoints.answer(handled, request), for: request.head)
+    endpoints.compressed(endpoints.answer(handled.endpoint, request), for: request.head)
   }
 }
 

@@ -1,6 +1,7 @@
 """The contracts of other gateways: exchanges as they stand in Tests/Fixtures/contracts, errors, keys, and real clients."""
 
 import json
+import re
 
 import openai
 import pytest
@@ -162,6 +163,14 @@ def test_a_wrong_configuration_says_what_was_meant(tmp_path, config, problem):
     (tmp_path / "config.yaml").write_text(config)
     done = paddock("serve", "--config", tmp_path / "config.yaml", "--listen", "127.0.0.1:0")
     assert done.returncode != 0 and problem in done.stderr.decode()
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/integrations/*.md")), ids=lambda page: page.stem)
+def test_the_configuration_on_each_page_is_one(tmp_path, page):
+    block = re.search(r"```yaml\n(adapters:\n.*?)```", page.read_text(), re.S).group(1)
+    (tmp_path / "config.yaml").write_text(block)
+    done = paddock("classify", "--config", tmp_path / "config.yaml", "--text", "hi")
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_long_and_many_texts_are_answered_in_order(adapters):

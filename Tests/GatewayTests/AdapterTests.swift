@@ -248,7 +248,8 @@ private func chat(_ text: String, _ more: String = "") -> String {
   func withoutBody() async {
     var settings = AdapterSettings(.forwardAuth)
     settings.allowsWithoutBody = true
-    #expect(await ForwardAuthAdapter(settings: settings).answer(to: "").status == 200)
+    let answer = await ForwardAuthAdapter(settings: settings).answer(to: "")
+    #expect(answer.status == 200 && answer.header("x-paddock-verdict") == "not_judged")
   }
 
   @Test(
@@ -258,6 +259,8 @@ private func chat(_ text: String, _ more: String = "") -> String {
       #"{"messages":[{"role":"user","content":"a"}],"tools":[{"function":{"description":"@"}}]}"#,
       #"{"messages":[{"role":"user","content":"a"}],"system":[{"type":"text","text":"@"}]}"#,
       #"{"messages":[{"role":"user","content":"a"}],"metadata":{"@":"b"}}"#,
+      #"{"messages":[{"role":"user","content":"a","Content":"@"}]}"#,
+      #"{"input":[{"role":"user","content":[{"type":"input_text","text":"@"}]}]}"#,
     ])
   func everyLeaf(body: String) async {
     #expect(await forwardAuth.answer(to: body.replacing("@", with: "a")).status == 200)
@@ -308,6 +311,9 @@ private func chat(_ text: String, _ more: String = "") -> String {
     #expect(await status("detector-id: nobody\r\n") == 404)
     #expect(await status("") == 422)
     #expect(await status("detector-id: paddock\r\n", "unclear") == 503)
+    // A finding that is only flagged hides nothing that was not judged.
+    #expect(await status("detector-id: paddock\r\n", "the otter code fremd") == 422)
+    #expect(await status("detector-id: paddock\r\n", "project nightingale fremd") == 200)
   }
 }
 
@@ -345,6 +351,7 @@ private func chat(_ text: String, _ more: String = "") -> String {
     #expect(await nemo.answer(to: chat("hi", #","guardrails":{"config_id":"strict"}"#)).status == 200)
     #expect(await nemo.answer(to: chat("hi", #","guardrails":{"config_ids":["nobody"]}"#)).status == 422)
     #expect(await nemo.answer(to: chat("hi", #","guardrails":{"config_ids":["strict","default"]}"#)).status == 422)
+    #expect(await nemo.answer(to: chat("hi", #","prompt":"x""#)).status == 422)
     for more in [
       #","guardrails":{"context":{"x":"project nightingale"}}"#, #","tools":[{"name":"project nightingale"}]"#,
     ] {

@@ -18,7 +18,7 @@ enum ChatBody {
   ])
 
   /// The conversation of a body with `messages`, or a text or texts as `prompt` or `input`. Whatever else it holds that
-  /// reaches a model is part of the last message; fields that are not known are reported as not judged.
+  /// reaches a model is part of the last message; top-level fields that are not known are reported as not judged.
   ///
   /// - Throws: `APIError` for what cannot be read as a conversation; nothing of it was judged then.
   static func conversation(ofChatBody json: JSON) throws(APIError) -> Conversation {
@@ -48,7 +48,7 @@ enum ChatBody {
             return Part(path: path, kind: .text, text: element.string ?? "")
           })
       ])
-    default: do { conversation = try Conversation(messages: value) } catch { throw APIError(error) }
+    default: conversation = try Conversation(allOfMessages: value)
     }
     conversation.append { fields.parts(of: object, message: $0) }
     return conversation

@@ -17,14 +17,15 @@ struct FMSAdapter: Adapter {
   let settings: AdapterSettings
   let paths = ["/api/v1/text/contents", "/api/v1/text/chat", "/api/v1/text/generation"]
 
-  static let fields = FieldTable([
-    "contents": .read,  // contents: texts, each with a list of its own in the answer
-    "messages": .read,  // chat: OpenAI's messages; the last turn is judged
-    "tools": .leaves,  // chat
-    "prompt": .read,  // generation: context
-    "generated_text": .read,  // generation: what is judged
-    "detector_params": .record,  // thresholds are the policy's
-  ])
+  /// By path, in the order of `paths`. `detector_params` is a record everywhere: thresholds are the policy's.
+  static let fields = [
+    // Texts, each with a list of its own in the answer.
+    FieldTable(["contents": .read, "detector_params": .record]),
+    // OpenAI's messages, of which the last turn is judged.
+    FieldTable(["messages": .read, "tools": .leaves, "detector_params": .record]),
+    // The prompt is context, and the generated text is judged.
+    FieldTable(["prompt": .read, "generated_text": .read, "detector_params": .record]),
+  ]
 
   // MARK: Request
 
@@ -51,7 +52,7 @@ struct FMSAdapter: Adapter {
       conversations.append(Conversation(text: text, role: .user, path: "contents[\(index)]"))
     }
     let texts = elements.compactMap(\.string)
-    if !conversations.isEmpty { conversations[0].append { Self.fields.parts(of: object, message: $0) } }
+    if !conversations.isEmpty { conversations[0].append { Self.fields[0].parts(of: object, message: $0) } }
     let queries = conversations.map { Query(conversation: $0, policy: policy) }
     return AdapterExchange(queries: queries) { verdicts throws(APIError) in
       try Self.response(verdicts) { writer in
@@ -64,9 +65,8 @@ struct FMSAdapter: Adapter {
 
   private func chat(_ object: JSONObject, _ policy: String?) throws(APIError) -> AdapterExchange {
     guard let messages = object["messages"] else { throw .field("messages", "is missing") }
-    var conversation: Conversation
-    do { conversation = try Conversation(messages: messages) } catch { throw APIError(error) }
-    conversation.append { Self.fields.parts(of: object, message: $0) }
+    var conversation = try Conversation(allOfMessages: messages)
+    conversation.append { Self.fields[1].parts(of: object, message: $0) }
     return exchange(conversation, policy)
   }
 
@@ -81,7 +81,7 @@ struct FMSAdapter: Adapter {
         role: .assistant,
         parts: [Part(path: PartPath(message: 1, field: .absolute("generated_text")), kind: .text, text: text)]),
     ])
-    conversation.append { Self.fields.parts(of: object, message: $0) }
+    conversation.append { Self.fields[2].parts(of: object, message: $0) }
     return exchange(conversation, policy)
   }
 
@@ -97,11 +97,13 @@ struct FMSAdapter: Adapter {
     _ verdicts: [Verdict?], _ write: (inout JSONWriter) -> Void
   ) throws(APIError) -> ServerResponse {
     let summary = VerdictSummary(verdicts)
-    for case .some(let verdict) in verdicts
-    where verdict.decision.verdict == .notJudged && verdict.decision.action > .allow {
+    for verdict in summary.verdicts {
+      let one = VerdictSummary([verdict])
+      // A detection says already that it is not clean.
+      if one.verdict == .unsafe, one.blocks { continue }
+      guard one.action > .allow, !one.unjudgedReasons.isEmpty else { continue }
       let failed = !verdict.decision.failures.isEmpty
-      throw APIError(
-        status: failed ? 503 : 422, code: "not_judged", message: VerdictSummary([verdict]).reason)
+      throw APIError(status: failed ? 503 : 422, code: "not_judged", message: one.unjudgedReason)
     }
     var writer = JSONWriter()
     write(&writer)

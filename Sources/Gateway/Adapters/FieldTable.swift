@@ -75,6 +75,18 @@ extension JSON {
 }
 
 extension Conversation {
+  /// Reads chat messages as the native API does. Where one holds what that does not know, all its strings are judged in
+  /// place of it: contracts with messages of many APIs come this way, and their text must not pass as something unknown.
+  init(allOfMessages json: JSON) throws(APIError) {
+    do { try self.init(messages: json) } catch { throw .field(error.path, error.message) }
+    for (index, row) in (json.array ?? []).enumerated()
+    where messages[index].parts.contains(where: { $0.kind == .opaque }) {
+      messages[index].parts.removeAll { $0.kind != .media }
+      let path = PartPath(message: index, field: .message)
+      messages[index].parts.append(Part(path: path, kind: .text, text: row.leaves))
+    }
+  }
+
   /// Adds parts to the last message that a scope takes in, so that they are judged with it. `parts` is told its index.
   mutating func append(in scope: Scope = .lastTurn, _ parts: (Int) -> [Part]) {
     guard let last = indexes(in: scope).last else { return }
@@ -86,9 +98,4 @@ extension Conversation {
     let path = PartPath(message: 0, field: .absolute(path))
     self.init([Message(role: role, parts: [Part(path: path, kind: .text, text: text)])])
   }
-}
-
-extension APIError {
-  /// A conversation that cannot be read.
-  init(_ error: ConversationError) { self = .field(error.path, error.message) }
 }

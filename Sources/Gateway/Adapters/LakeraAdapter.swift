@@ -43,8 +43,7 @@ struct LakeraAdapter: Adapter {
   func exchange(_ call: AdapterCall) throws(APIError) -> AdapterExchange {
     let object = try call.object()
     guard let messages = object["messages"] else { throw .field("messages", "is missing") }
-    var conversation: Conversation
-    do { conversation = try Conversation(messages: messages) } catch { throw APIError(error) }
+    var conversation = try Conversation(allOfMessages: messages)
     conversation.append { Self.fields.parts(of: object, message: $0) }
     var options = Options()
     options.project = try Self.string(object["project_id"], "project_id") ?? options.project

@@ -84,12 +84,8 @@ struct LiteLLMAdapter: Adapter {
     }
     return rows.enumerated().flatMap { index, row -> [Part] in
       let name = "structured_messages[\(index)]"
-      let message = (try? Conversation(messages: .array([row])))?.messages.first
-      var parts = message?.parts ?? []
-      if parts.contains(where: { $0.kind == .opaque }) || message == nil {
-        parts.removeAll { $0.kind != .media }
-        parts.append(Part(path: PartPath(message: 0, field: .message), kind: .text, text: row.leaves))
-      }
+      let read = (try? Conversation(allOfMessages: .array([row])))?.messages.first?.parts
+      let parts = read ?? [Part(path: PartPath(message: 0, field: .message), kind: .text, text: row.leaves)]
       return parts.filter { !$0.isReadable || !texts.contains($0.text) }.map { part in
         var part = part
         part.path = PartPath(message: 0, field: .absolute(name + "\(part.path)".dropFirst("messages[0]".count)))

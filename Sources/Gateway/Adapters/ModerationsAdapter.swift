@@ -58,8 +58,7 @@ struct ModerationsAdapter: Adapter {
 
   private static func conversation(parts: JSON) throws(APIError) -> Conversation {
     let message = JSONObject([.init(key: "role", value: .string("user")), .init(key: "content", value: parts)])
-    var conversation: Conversation
-    do { conversation = try Conversation(messages: .array([.object(message)])) } catch { throw APIError(error) }
+    var conversation = try Conversation(allOfMessages: .array([.object(message)]))
     for index in conversation.messages[0].parts.indices {
       let path = "\(conversation.messages[0].parts[index].path)".replacing("messages[0].content", with: "input")
       conversation.messages[0].parts[index].path.field = .absolute(path)
@@ -68,8 +67,7 @@ struct ModerationsAdapter: Adapter {
   }
 
   private func exchange(messages: JSON, _ object: JSONObject) throws(APIError) -> AdapterExchange {
-    var conversation: Conversation
-    do { conversation = try Conversation(messages: messages) } catch { throw APIError(error) }
+    var conversation = try Conversation(allOfMessages: messages)
     conversation.append { Self.fields.parts(of: object, message: $0) }
     return AdapterExchange(queries: [Query(conversation: conversation)]) { verdicts throws(APIError) in
       guard let verdict = verdicts.first ?? nil else { throw APIError(.nothingInScope) }

@@ -43,8 +43,10 @@ struct NeMoAdapter: Adapter {
       throw .field("guardrails", "must be an object, not \(options.kindName)")
     }
     guard let messages = object["messages"] else { throw .field("messages", "is missing") }
-    let conversation: Conversation
-    do { conversation = try Conversation(messages: messages) } catch { throw APIError(error) }
+    for other in ["prompt", "input"] where (object[other] ?? .null) != .null {
+      throw .field(other, "has no place beside messages")
+    }
+    let conversation = try Conversation(allOfMessages: messages)
     let rails = try Self.rails(options, conversation)
     let policy = try Self.policy(options)
     let queries = rails.map { [object] rail in

@@ -18,10 +18,10 @@ struct VerdictSummary {
   /// Whether the contract must refuse. `review` passes: what it asks for happens behind the contract.
   var blocks: Bool { action >= .mask }
 
-  /// The worst of all.
+  /// The worst of all; where nothing was there to judge, nothing was judged.
   var verdict: Decision.Verdict {
     let all = verdicts.map(\.decision.verdict)
-    return all.contains(.unsafe) ? .unsafe : all.contains(.notJudged) ? .notJudged : .safe
+    return all.contains(.unsafe) ? .unsafe : all.contains(.notJudged) || all.isEmpty ? .notJudged : .safe
   }
 
   /// Codes and names of what was violated, each once, in the order of the verdicts.
@@ -39,9 +39,11 @@ struct VerdictSummary {
   var reason: String {
     let names = violated.map { "\($0.name) (\($0.code))" }.joined(separator: ", ")
     if !names.isEmpty { return "The content violates the policy: \(names)." }
-    if verdict == .unsafe { return "The content violates the policy." }
-    return "The content could not be judged: \(unjudgedReasons.joined(separator: ", "))."
+    return verdict == .unsafe ? "The content violates the policy." : unjudgedReason
   }
+
+  /// One sentence that names why something was not judged.
+  var unjudgedReason: String { "The content could not be judged: \(unjudgedReasons.joined(separator: ", "))." }
 
   /// Most places that a header names; the log and the native API have all.
   private static let placesShown = 8
