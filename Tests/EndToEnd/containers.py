@@ -6,9 +6,10 @@ import os
 import pathlib
 import shlex
 import shutil
+import signal
 import subprocess
 
-from harness import ENVIRONMENT, ROOT, wait_for
+from harness import ENVIRONMENT, ROOT
 
 # What `docker run` promises of a container: its own mounts, processes and network, nothing of root's power, and where
 # it is asked for a root that cannot be written. The first process is the program itself.
@@ -47,7 +48,6 @@ class Engine:
         return done.stdout.strip()
 
     def close(self):
-        self.buildah("umount", "--all")
         shutil.rmtree(self.folder)
 
     def build(self, command):
@@ -101,14 +101,16 @@ class Container:
         self.environment = self.config["Env"] + options.e
         program = self.config["Entrypoint"] + (options.command or self.config["Cmd"])
         self.process = subprocess.Popen(
-            ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "bash", "-c", RUN, "run", *self.environment, *program],
+            ["unshare", "--mount", "--net", "--pid", "--fork", "bash", "-c", RUN, "run", *self.environment, *program],
             env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.process.kill()
+        # Whoever changes his user outlives his parent, so the first process is ended itself, and all others with it.
+        if not self.has_ended():
+            self.signal(signal.SIGKILL)
         self.process.communicate()
 
     @property

@@ -133,6 +133,7 @@ def test_other_commands_run_in_the_image(engine, tmp_path):
 
 def test_policies_that_are_mounted_are_taken_up(engine, tmp_path):
     (tmp_path / "shop.yaml").write_text('name: shop\nversion: "1"\ntaxonomy: llama-guard-3\n')
+    tmp_path.chmod(0o755)  # the image's user reads them
     command = SERVE.replace(" paddock", ' -v "$PWD:/etc/paddock/policies:ro" paddock')
     with engine.run(command, tmp_path) as container:
         container.wait_until_ready()

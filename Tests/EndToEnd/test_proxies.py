@@ -60,7 +60,7 @@ def proxy(tmp_path):
     def nginx(text, ports):
         # What a page leaves to the rest of nginx's configuration.
         around = f"""
-daemon off; worker_processes 1; pid {tmp_path}/nginx.pid; error_log stderr;
+daemon off; user root; worker_processes 1; pid {tmp_path}/nginx.pid; error_log stderr;
 events {{ worker_connections 512; }}
 http {{
   access_log off; client_body_temp_path {tmp_path}; proxy_temp_path {tmp_path}; fastcgi_temp_path {tmp_path};
