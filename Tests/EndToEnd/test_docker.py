@@ -32,6 +32,7 @@ def engine(tmp_path_factory):
     """With the image of the page, built from the binary under test."""
     base = os.environ.get("TESTS_DEBIAN")
     assert base, "TESTS_DEBIAN must name the files of a Debian as an archive; ./scripts/test --all sets it"
+    assert os.getuid() == 0, "containers are made by root here"
     engine = Engine(tmp_path_factory.mktemp("engine"), base)
     engine.build(BUILD.replace(".build/release", str(pathlib.Path(BINARY).parent)))
     yield engine
