@@ -25,7 +25,7 @@ public struct BackendClient: Sendable {
     call.trace = trace
     let reply: HTTPReply
     do {
-      reply = try await perform(call)
+      reply = try await CurlMulti.perform(call, on: group)
     } catch { throw Self.cause(error, deadline) }
     guard reply.status == 200 else { throw reply.cut ?? .status(reply.status) }
     if let cut = reply.cut {
@@ -67,7 +67,8 @@ public struct BackendClient: Sendable {
     let left = ContinuousClock.now.duration(to: deadline)
     guard left > .zero else { return .timeout }
     do {
-      let reply = try await perform(call(to: backend.url + (backend.dialect.format.probePath ?? ""), within: left))
+      let reply = try await CurlMulti.perform(
+        call(to: backend.url + (backend.dialect.format.probePath ?? ""), within: left), on: group)
       if let cut = reply.cut { return cut }
       // Not every server lists its models, but one that wants another key or has failed is of no use.
       let isBroken = reply.status >= 500 || reply.status == 401 || reply.status == 403
@@ -81,7 +82,7 @@ public struct BackendClient: Sendable {
     guard let path = format.modelsPath else { return nil }
     let left = ContinuousClock.now.duration(to: deadline)
     guard left > .zero else { throw .timeout }
-    let reply = try await perform(call(to: backend.url + path, within: left))
+    let reply = try await CurlMulti.perform(call(to: backend.url + path, within: left), on: group)
     guard reply.status == 200, reply.cut == nil else { return nil }
     return (try? JSON.parse(reply.body)).flatMap(format.models)
   }
@@ -90,14 +91,5 @@ public struct BackendClient: Sendable {
     HTTPCall(
       url: url, bearer: backend.key, timeout: min(left, backend.timeout), connectTimeout: backend.connectTimeout,
       firstByteTimeout: backend.firstByteTimeout, authorities: backend.authorities)
-  }
-
-  private func perform(_ call: HTTPCall) async throws(BackendFailure) -> HTTPReply {
-    if let loop = EventLoop.current { return try await CurlMulti.of(loop).perform(call).get() }
-    let loop = group.next()
-    let multi = await withCheckedContinuation { continuation in
-      loop.execute { continuation.resume(returning: CurlMulti.of(loop)) }
-    }
-    return try await multi.perform(call).get()
   }
 }

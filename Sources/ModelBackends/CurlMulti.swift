@@ -43,6 +43,16 @@ actor CurlMulti {
 
   // MARK: Transfers
 
+  /// Does a transfer on the loop of the caller, or on any of a group where the caller has none.
+  static func perform(_ call: HTTPCall, on group: EventLoopGroup) async throws(BackendFailure) -> HTTPReply {
+    if let loop = EventLoop.current { return try await of(loop).perform(call).get() }
+    let loop = group.next()
+    let multi = await withCheckedContinuation { continuation in
+      loop.execute { continuation.resume(returning: CurlMulti.of(loop)) }
+    }
+    return try await multi.perform(call).get()
+  }
+
   /// Does a transfer; a task that is cancelled takes it off the wire.
   func perform(_ call: HTTPCall) async -> Result<HTTPReply, BackendFailure> {
     guard let easy = spare.popLast()?.pointer ?? curl_easy_init() else { return .failure(.transfer) }
