@@ -13,12 +13,12 @@ public struct BackendClient: Sendable {
     self.group = group
   }
 
-  /// Asks the model; the answer must be there by `deadline`. `trace` goes along as `traceparent`.
+  /// Asks the model; the answer must be there by the limit. `trace` goes along as `traceparent`.
   func ask(
-    _ request: ModelRequest, deadline: ContinuousClock.Instant, trace: String?
+    _ request: ModelRequest, limit: CallLimit, trace: String?
   ) async throws(BackendFailure) -> ModelAnswer {
-    let left = ContinuousClock.now.duration(to: deadline)
-    guard left > .zero else { throw .deadline }
+    let left = ContinuousClock.now.duration(to: limit.instant)
+    guard left > .zero else { throw limit.failure }
     let format = backend.dialect.format
     var call = call(to: backend.url + format.path(request), within: left)
     call.body = format.encoded(request, backend: backend)
@@ -26,10 +26,10 @@ public struct BackendClient: Sendable {
     let reply: HTTPReply
     do {
       reply = try await CurlMulti.perform(call, on: group)
-    } catch { throw Self.cause(error, deadline) }
+    } catch { throw Self.cause(error, limit) }
     guard reply.status == 200 else { throw reply.cut ?? .status(reply.status) }
     if let cut = reply.cut {
-      return try delivered(reply.body, Self.cause(cut, deadline), request)
+      return try delivered(reply.body, Self.cause(cut, limit), request)
     }
     do {
       return try format.answer(reply.body, to: request, backend: backend)
@@ -39,10 +39,10 @@ public struct BackendClient: Sendable {
     }
   }
 
-  /// Who ended a call that took too long: a server that had its time has failed, and another one may be asked; a deadline
-  /// says nothing of the server. curl counts whole milliseconds and may be early by one.
-  private static func cause(_ failure: BackendFailure, _ deadline: ContinuousClock.Instant) -> BackendFailure {
-    failure == .timeout && .now + .milliseconds(2) >= deadline ? .deadline : failure
+  /// Who ended a call that took too long: a server that had its time has failed; the limit of a call says nothing of the
+  /// server. curl counts whole milliseconds and may be early by one.
+  private static func cause(_ failure: BackendFailure, _ limit: CallLimit) -> BackendFailure {
+    failure == .timeout && .now + .milliseconds(2) >= limit.instant ? limit.failure : failure
   }
 
   /// No verdict stands further back.
