@@ -151,6 +151,15 @@ def test_nothing_is_kept_for_a_server_that_cannot_be_asked(start, second):
     assert (verdict["verdict"], verdict["events"]) == ("safe", ["breaker_open"])
 
 
+def test_one_call_after_the_other_needs_one_connection_and_leaves_nothing_else_open(start, faults):
+    server = start(configuration(faults.url) + "limits: { loops: 1 }\n")
+    for n in range(40):
+        assert server.classify(f"hi {n}")["verdict"] == "safe"
+    # Beside it a pair of sockets, by which curl can be woken.
+    wait_for(lambda: server.held() - server.held_at_start == {faults.port: 1, "local socket": 2})
+    assert faults.connections == 1
+
+
 def test_a_refused_request_does_not_open_the_breaker_for_others(start, faults):
     faults.answer = lambda request: http("{}", "400 Bad") if "poison" in request["body"]["prompt"] else completion("safe")
     server = start(configuration(faults.url, backend="breaker: { failures: 2 }"))
