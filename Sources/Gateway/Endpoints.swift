@@ -223,6 +223,7 @@ extension APIError {
       self.init(
         status: 413, code: "body_too_dense",
         message: "the decompressed body is more than \(ratio) times as large as it was sent")
+    case .noMemory: self = .overloaded
     case .malformed:
       self.init(status: 400, code: "invalid_gzip", message: "the body is not a complete gzip stream")
     case .tooLarge:
