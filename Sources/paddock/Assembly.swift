@@ -53,7 +53,7 @@ struct Assembly {
         fallbacks: Dictionary(
           configuration.judges.compactMap { judge in judge.fallback.map { (judge.name, $0) } },
           uniquingKeysWith: { first, _ in first })),
-      registry: registry)
+      registry: registry, lane: lane)
     failedCanary = Self.failedCanary(configuration, models)
     readiness = ReadinessProbe(
       judges: guardian.judges, required: Self.required(configuration, policies), canary: failedCanary)
