@@ -65,6 +65,7 @@ let package = Package(
     room("StrictJSON", []),
     room("Conversations", ["StrictJSON"]),
     room("HTTPWire", []),
+    room("ChatContracts", ["StrictJSON", "Conversations", "HTTPWire"]),
     room("Documents", [.product(name: "Yams", package: "Yams")]),
     room("Policies", ["Documents", "Conversations", "StrictJSON", "CCrypto", "CBuiltins"]),
     room("Classifier", ["CCrypto", "CEncoder", "CScoring", "CWeights", "StrictJSON"]),
@@ -84,7 +85,9 @@ let package = Package(
     room("Guard", ["Screening", "Classifier", "TextViews", "ModelBackends", "EventLoops", "Telemetry"]),
 
     // product
-    room("Gateway", ["Guard", "HTTPServing", "Telemetry", "Locking", "StrictJSON", "CBuiltins", "CCrypto"]),
+    room(
+      "Gateway",
+      ["Guard", "HTTPServing", "ChatContracts", "Telemetry", "Locking", "StrictJSON", "CBuiltins", "CCrypto"]),
     room("Evaluation", ["Classifier", "Conversations", "StrictJSON", "CScoring", "CZlib"]),
 
     .executableTarget(
@@ -100,6 +103,7 @@ let package = Package(
     tests("StrictJSON"),
     tests("Conversations", ["StrictJSON"]),
     tests("HTTPWire"),
+    tests("ChatContracts", ["Conversations", "HTTPWire", "StrictJSON"]),
     tests("Documents"),
     tests("Policies", ["Conversations", "StrictJSON", "Documents"]),
     tests("Classifier", ["CEncoder", "CScoring", "StrictJSON"]),
@@ -108,11 +112,13 @@ let package = Package(
     tests("EventLoops", ["CLinux", "Locking"]),
     tests("Telemetry", ["StrictJSON", .product(name: "Logging", package: "swift-log")]),
     tests("HTTPServing", ["EventLoops", "HTTPWire", "Locking", "CLinux"]),
-    tests("ModelBackends", ["EventLoops", "StrictJSON", "Telemetry"]),
+    tests("ModelBackends", ["EventLoops", "HTTPServing", "HTTPWire", "Locking", "StrictJSON", "Telemetry"]),
     tests(
       "Guard",
       ["Classifier", "Conversations", "EventLoops", "Locking", "ModelBackends", "Policies", "Screening", "Telemetry"]),
-    tests("Gateway", ["Conversations", "Guard", "HTTPServing", "HTTPWire", "StrictJSON"]),
+    tests(
+      "Gateway",
+      ["Conversations", "Guard", "HTTPServing", "HTTPWire", "Policies", "Screening", "StrictJSON", "Telemetry"]),
     tests("Evaluation", ["Classifier"]),
   ]
 )

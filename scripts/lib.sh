@@ -12,6 +12,7 @@ die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 build_packages=(libcurl4-openssl-dev libssl-dev zlib1g-dev)
 test_packages=(curl gcc g++ nginx openssl python3 python3-venv)
 bench_packages=(gcc nginx openssl python3 wrk)
+heavy_packages=(buildah docker-compose haproxy iproute2 mmdebstrap "${bench_packages[@]}")
 
 # Installs the named Debian packages that are missing, and says which.
 need_packages() {
@@ -56,4 +57,14 @@ python_environment() {
     "$environment/bin/pip" install --quiet --disable-pip-version-check -r "$requirements" >&2
     cp "$requirements" "$environment/installed.txt"
   fi
+}
+
+# The files of a Debian 12 in the cache, as an archive: what an image stands on where none can be pulled.
+debian_archive() {
+  archive=$cache/bookworm.tar
+  [ -f "$archive" ] && return
+  say "making a Debian for images: $archive"
+  mkdir -p "$cache"
+  mmdebstrap --quiet --variant=apt --include=ca-certificates bookworm "$archive.part.tar" >&2
+  mv "$archive.part.tar" "$archive"
 }

@@ -93,7 +93,7 @@ private struct MessageReader {
     guard let text = object["text"]?.string else { throw fail(path + ".text", "must be a string") }
     add(.contentPart(position), .text, text)
     for member in object where member.key != "type" && member.key != "text" {
-      addUnknown(path + "." + Self.shown(member.key), member.value)
+      addUnknown(path + "." + PartPath.shown(member.key), member.value)
     }
   }
 
@@ -103,7 +103,7 @@ private struct MessageReader {
       let path = "tool_calls[\(position)]"
       guard let object = call.object else { throw fail(path, "must be an object, not \(call.kindName)") }
       for member in object where !["id", "type", "index", "function"].contains(member.key) {
-        addUnknown(path + "." + Self.shown(member.key), member.value)
+        addUnknown(path + "." + PartPath.shown(member.key), member.value)
       }
       guard let function = object["function"]?.object else {
         // A tool of another type, say `custom`: its fields were added above and are reported as not judged.
@@ -127,16 +127,7 @@ private struct MessageReader {
 
   /// What holds nothing (null, an empty array, object or string) has nothing to judge.
   private mutating func addUnknown(_ name: String, _ value: JSON) {
-    switch value {
-    case .null, .array([]), .string(""): return
-    case .object(let object) where object.members.isEmpty: return
-    default: add(.other(Self.shown(name)), .opaque, "")
-    }
-  }
-
-  /// A client's field name, made fit to be shown.
-  private static func shown(_ name: String) -> String {
-    String(String.UnicodeScalarView(name.unicodeScalars.lazy.filter { (0x21...0x7E).contains($0.value) }.prefix(64)))
+    if !value.isEmpty { add(.other(PartPath.shown(name)), .opaque, "") }
   }
 
   private static let mediaTypes: Set<String> = [

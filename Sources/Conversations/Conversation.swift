@@ -114,6 +114,9 @@ public struct PartPath: Sendable, Equatable, Hashable, CustomStringConvertible {
     case toolArguments(Int)
     /// A field that Paddock does not know; the name is at most 64 printable ASCII characters.
     case other(String)
+    /// The whole path, where the message stands elsewhere than in `messages` or the field in no message at all; at most
+    /// 256 printable ASCII characters.
+    case absolute(String)
   }
 
   /// The index of the message.
@@ -137,6 +140,12 @@ public struct PartPath: Sendable, Equatable, Hashable, CustomStringConvertible {
     case .toolName(let index): "\(start).tool_calls[\(index)].function.name"
     case .toolArguments(let index): "\(start).tool_calls[\(index)].function.arguments"
     case .other(let name): "\(start).\(name)"
+    case .absolute(let path): path
     }
+  }
+
+  /// A client's field name, made fit to stand in a path: at most 64 characters of printable ASCII.
+  public static func shown(_ name: String) -> String {
+    String(String.UnicodeScalarView(name.unicodeScalars.lazy.filter { (0x21...0x7E).contains($0.value) }.prefix(64)))
   }
 }

@@ -126,6 +126,12 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   /// Runs work on the loop, later.
   public func execute(_ work: @escaping @Sendable () -> Void) { post(.work(work)) }
 
+  /// What `work` gives on the loop: at once where the caller is there already. Call from anywhere.
+  public func run<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
+    if isCurrent { return work() }
+    return await withCheckedContinuation { continuation in execute { continuation.resume(returning: work()) } }
+  }
+
   /// Calls `handler` once more, with nothing ready, after what is ready now: for work that yields to others. Call on the
   /// loop.
   public func yield(to handler: any ReadinessHandler) {

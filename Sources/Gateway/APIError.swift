@@ -72,11 +72,16 @@ public struct APIError: Error, Sendable, Equatable {
     return writer.bytes
   }
 
-  /// The answer.
-  func response(headers: [(name: String, value: String)] = []) -> ServerResponse {
-    var headers = headers
+  /// The headers that go with the status.
+  var headers: [(name: String, value: String)] {
+    var headers: [(name: String, value: String)] = []
     if let retryAfter { headers.append(("Retry-After", "\(retryAfter)")) }
     if status == 401 { headers.append(("WWW-Authenticate", "Bearer realm=\"paddock\"")) }
-    return .json(status: status, json, headers: headers)
+    return headers
+  }
+
+  /// The answer in the native API's form.
+  func response(headers: [(name: String, value: String)] = []) -> ServerResponse {
+    .json(status: status, json, headers: headers + self.headers)
   }
 }

@@ -66,12 +66,21 @@ public final class APIKey: Sendable {
 
   /// Checks what a query asks for, and fills in what it leaves open. To name what one would get anyway is no choice, and
   /// allowed to every key.
-  func apply(to query: inout Query, of safetyGuard: SafetyGuard) throws(APIError) {
+  ///
+  /// - Parameters:
+  ///   - policy: what a query of this route gets that names none; nil for the configured one.
+  ///   - judge: likewise.
+  func apply(
+    to query: inout Query, of safetyGuard: SafetyGuard, policy: String? = nil, judge: String? = nil
+  ) throws(APIError) {
     query.principal = Principal(name: record.name)
-    query.policy = try Self.allowed(
-      query.policy, among: record.policies, default: safetyGuard.settings.defaultPolicy, "policy")
-    query.judge = try Self.allowed(
-      query.judge, among: record.judges, default: safetyGuard.defaultJudge(of: query.policy), "judge")
+    query.policy =
+      try Self.allowed(
+        query.policy, among: record.policies, default: policy ?? safetyGuard.settings.defaultPolicy, "policy") ?? policy
+    query.judge =
+      try Self.allowed(
+        query.judge, among: record.judges, default: judge ?? safetyGuard.defaultJudge(of: query.policy), "judge")
+      ?? judge
   }
 
   private static func allowed(
@@ -99,8 +108,10 @@ public final class KeyRing: Sendable {
   public var count: Int { keys.count }
 
   /// The key of a request, with one request taken off its rate.
-  func check(_ head: RequestHead) -> Result<APIKey, APIError> {
-    guard let shown = Self.shown(head) else {
+  ///
+  /// - Parameter alternative: a header, lower-case, that may carry the key too.
+  func check(_ head: RequestHead, alternative: StaticString? = nil) -> Result<APIKey, APIError> {
+    guard let shown = Self.shown(head, alternative) else {
       return .failure(
         APIError(
           status: 401, code: "missing_key",
@@ -124,8 +135,8 @@ public final class KeyRing: Sendable {
 
   private static let nothing = [UInt8](repeating: 0, count: 32)
 
-  private static func shown(_ head: RequestHead) -> String? {
-    if let key = head.headers["x-paddock-key"] { return key }
+  private static func shown(_ head: RequestHead, _ alternative: StaticString?) -> String? {
+    if let key = head.headers["x-paddock-key"] ?? alternative.flatMap({ head.headers[$0] }) { return key }
     guard let value = head.headers["authorization"] else { return nil }
     let pieces = value.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
     guard pieces.count == 2, pieces[0].lowercased() == "bearer" else { return nil }

@@ -47,8 +47,7 @@ enum AccessLog {
       writer.member("not_judged", Set(decision.unjudged.map(\.reason)).sorted())
       if !verdict.events.isEmpty { writer.member("events", verdict.events.names) }
       if let text {
-        let indexes = text.conversation.indexes(in: text.scope)
-        writer.member("text", indexes.flatMap { text.conversation.messages[$0].parts.map(\.text) })
+        writer.member("text", text.judgedIndexes.flatMap { text.conversation.messages[$0].parts.map(\.text) })
       }
     }
   }

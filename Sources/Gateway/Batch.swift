@@ -7,7 +7,7 @@ extension Endpoints {
   /// How many items are judged side by side.
   private static let itemsAtOnce = 8
   /// About what the verdict on an item takes until all are there.
-  private static let verdictBytes = 2_048
+  static let verdictBytes = 2_048
 
   func classifyBatch(_ request: ServerRequest) async throws(APIError) -> ServerResponse {
     let body = try await body(of: request)
@@ -60,14 +60,21 @@ extension Endpoints {
   }
 
   private func results(of items: [JSON], _ request: ServerRequest) async -> [Result<[UInt8], APIError>] {
-    await withTaskGroup(of: (Int, Result<[UInt8], APIError>).self) { group in
-      var results = [Result<[UInt8], APIError>?](repeating: nil, count: items.count)
+    await sideBySide(items.count) { index in await self.result(of: items[index], at: index, request) }
+  }
+
+  /// Results of work on items, in order, some items side by side. What was never worked on is an error.
+  func sideBySide<Value: Sendable>(
+    _ count: Int, _ work: @escaping @Sendable (Int) async -> Result<Value, APIError>
+  ) async -> [Result<Value, APIError>] {
+    await withTaskGroup(of: (Int, Result<Value, APIError>).self) { group in
+      var results = [Result<Value, APIError>?](repeating: nil, count: count)
       var next = 0
       func addNext() {
-        guard next < items.count else { return }
+        guard next < count else { return }
         let index = next
         next += 1
-        group.addTask { (index, await self.result(of: items[index], at: index, request)) }
+        group.addTask { (index, await work(index)) }
       }
       for _ in 0..<Self.itemsAtOnce { addNext() }
       for await (index, result) in group {
@@ -81,7 +88,7 @@ extension Endpoints {
   private func result(of item: JSON, at index: Int, _ request: ServerRequest) async -> Result<[UInt8], APIError> {
     do {
       var classify = try ClassifyRequest(item, unknownFields: settings.unknownFields, received: request.received)
-      try assign(&classify, request)
+      try assign(&classify.query, request)
       let judgement = try begin(classify.query)
       let verdict: Verdict
       if let atOnce = judgement.atOnce() { verdict = atOnce } else { verdict = await judgement.finish() }

@@ -38,7 +38,16 @@ public enum Catalog {
       }
       writer.key("refusal")
       writer.object { writer in
-        for (language, text) in policy.refusal.sorted(by: { $0.key < $1.key }) { writer.member(language, text) }
+        for (language, text) in policy.refusal.texts.sorted(by: { $0.key < $1.key }) { writer.member(language, text) }
+      }
+      writer.key("category_refusals")
+      writer.object { writer in
+        for (code, texts) in policy.refusal.byCategory.sorted(by: { $0.key < $1.key }) {
+          writer.key(code)
+          writer.object { writer in
+            for (language, text) in texts.sorted(by: { $0.key < $1.key }) { writer.member(language, text) }
+          }
+        }
       }
     }
     return writer.bytes

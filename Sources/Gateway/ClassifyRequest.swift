@@ -30,17 +30,20 @@ public struct ClassifyRequest: Sendable {
 
   private init(_ query: Query) { self.query = query }
 
-  /// Reads a parsed request.
+  /// Reads a parsed request. Where its messages are only context, there may be none.
   public init(
-    _ json: JSON, unknownFields: UnknownFields, received: ContinuousClock.Instant = .now
+    _ json: JSON, unknownFields: UnknownFields, received: ContinuousClock.Instant = .now, isContext: Bool = false
   ) throws(APIError) {
     guard let object = json.object else {
       throw APIError(
         status: 400, code: "invalid_request", message: "the request must be a JSON object, not \(json.kindName)")
     }
-    guard let messages = object["messages"] else { throw .field("messages", "is missing") }
-    let conversation: Conversation
-    do { conversation = try Conversation(messages: messages) } catch { throw .field(error.path, error.message) }
+    var conversation = Conversation([])
+    let messages = object["messages"]
+    if !isContext || (messages != nil && messages != .array([])) {
+      guard let messages else { throw .field("messages", "is missing") }
+      do { conversation = try Conversation(messages: messages) } catch { throw .field(error.path, error.message) }
+    }
     query = Query(conversation: conversation, received: received)
     for member in object {
       switch member.key {

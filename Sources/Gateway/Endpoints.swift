@@ -12,17 +12,23 @@ final class Endpoints: Sendable {
   let safetyGuard: SafetyGuard
   let settings: Gateway.Settings
   let readiness: ReadinessProbe
+  let chats: ChatServices
   private let shared: Gateway.Shared
   private let frames: [ObjectIdentifier: VerdictFrame]
   var sink: LogSink { shared.sink }
   var gate: AdmissionGate { shared.gate }
   var bodies: BodyBudget { shared.bodies }
 
-  init(guard safetyGuard: SafetyGuard, settings: Gateway.Settings, readiness: ReadinessProbe, shared: Gateway.Shared) {
+  init(
+    guard safetyGuard: SafetyGuard, settings: Gateway.Settings, upstreams: UpstreamPool, readiness: ReadinessProbe,
+    shared: Gateway.Shared
+  ) {
     self.safetyGuard = safetyGuard
     self.settings = settings
     self.readiness = readiness
     self.shared = shared
+    chats = ChatServices(
+      upstreams: upstreams, judged: shared.judged, gate: shared.chats, metrics: shared.chatMetrics)
     let judges = safetyGuard.judges.values.map(\.description)
     frames = Dictionary(
       safetyGuard.policies.policies.values.map { (ObjectIdentifier($0), VerdictFrame($0, judges: judges)) },
@@ -56,6 +62,10 @@ final class Endpoints: Sendable {
       return .now(.json(Catalog.policy(policy)))
     case .judges: return .later { .json(Catalog.judges(self.safetyGuard, health: await self.readiness.health())) }
     case .contract: return .now(.json(Contract.bytes))
+    case .adapter(let adapter, let path): return answer(adapter, path, request)
+    case .stream: return classifyStream(request)
+    case .chat(let api, let prefix): return chat(api, prefix: prefix, request)
+    case .passthrough(let route, let prefix): return passThrough(route, prefix: prefix, request)
     }
   }
 
@@ -99,11 +109,14 @@ final class Endpoints: Sendable {
   }
 
   /// Waits for a permit, then answers.
-  private func permitted(_ work: @escaping @Sendable () async throws(APIError) -> ServerResponse) -> Answer {
+  func permitted(
+    refusal: @escaping @Sendable (APIError) -> ServerResponse = { $0.response() },
+    _ work: @escaping @Sendable () async throws(APIError) -> ServerResponse
+  ) -> Answer {
     .later {
-      guard await self.gate.enter() else { return APIError.overloaded.response() }
+      guard await self.gate.enter() else { return refusal(.overloaded) }
       defer { self.gate.leave() }
-      do throws(APIError) { return try await work() } catch { return error.response() }
+      do throws(APIError) { return try await work() } catch { return refusal(error) }
     }
   }
 
@@ -111,14 +124,22 @@ final class Endpoints: Sendable {
   private func decoded(_ body: [UInt8], _ request: ServerRequest) throws(APIError) -> ClassifyRequest {
     var classify = try ClassifyRequest(
       bytes: body, unknownFields: settings.unknownFields, received: request.received)
-    try assign(&classify, request)
+    try assign(&classify.query, request)
     return classify
   }
 
-  /// Gives a query what its caller brought along: rights, name and trace.
-  func assign(_ classify: inout ClassifyRequest, _ request: ServerRequest) throws(APIError) {
-    if let key = request.caller as? APIKey { try key.apply(to: &classify.query, of: safetyGuard) }
-    classify.query.trace = TraceContext(request.head)?.value
+  /// Gives a query what its caller brought along: rights, name and trace. Policy and judge are those of a route where the
+  /// query names none; nil leaves it to the configuration.
+  func assign(
+    _ query: inout Query, _ request: ServerRequest, policy: String? = nil, judge: String? = nil
+  ) throws(APIError) {
+    if let key = request.caller as? APIKey {
+      try key.apply(to: &query, of: safetyGuard, policy: policy, judge: judge)
+    } else {
+      query.policy = query.policy ?? policy
+      query.judge = query.judge ?? judge
+    }
+    query.trace = TraceContext(request.head)?.value
   }
 
   func begin(_ query: Query) throws(APIError) -> Judgement {
@@ -131,7 +152,7 @@ final class Endpoints: Sendable {
   }
 
   /// Above this many bytes decoding takes longer than ~100 µs and leaves the loop.
-  private static let loopBytes = 8_192
+  static let loopBytes = 8_192
 
   private static func isCompressed(_ request: ServerRequest) -> Bool {
     guard let coding = request.head.headers["content-encoding"] else { return false }
@@ -223,6 +244,7 @@ extension APIError {
       self.init(
         status: 413, code: "body_too_dense",
         message: "the decompressed body is more than \(ratio) times as large as it was sent")
+    case .noMemory: self = .overloaded
     case .malformed:
       self.init(status: 400, code: "invalid_gzip", message: "the body is not a complete gzip stream")
     case .tooLarge:

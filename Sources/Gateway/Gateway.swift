@@ -28,6 +28,16 @@ public final class Gateway: Application {
     public var accessLog = true
     /// Whether the log may hold the text that was judged.
     public var captureText = false
+    /// How many chats are under way at once, streams and all.
+    public var chats = 4_096
+    /// The most bytes of an upstream's answer that is no stream; more is answered with 502.
+    public var answerBytes = 8_388_608
+    /// The status of a refusal: 200 for one in the API's own shape, else that of an error.
+    public var refusalStatus = 200
+    /// How streamed answers are judged.
+    public var stream = StreamSettings()
+    /// The contracts of other gateways that are answered too; none where the configuration names none.
+    public var adapters: [AdapterSettings] = []
 
     /// The settings that an empty configuration has.
     public init() {}
@@ -40,6 +50,9 @@ public final class Gateway: Application {
     let lane: WorkerLane
     let bodies: BodyBudget
     let gate: AdmissionGate
+    let chats: AdmissionGate
+    let judged = JudgedTurns()
+    let chatMetrics: ChatMetrics
 
     /// What one process has once; `settings` fix how many requests are judged at once.
     public init(
@@ -51,6 +64,10 @@ public final class Gateway: Application {
       self.bodies = bodies
       let gate = AdmissionGate(limit: settings.inFlight, queueLimit: settings.queue)
       self.gate = gate
+      let chats = AdmissionGate(limit: settings.chats, queueLimit: settings.queue)
+      self.chats = chats
+      chatMetrics = ChatMetrics(registry: registry)
+      registry.gauge("paddock_chats", help: "Chats of the gateway that are under way.") { Double(chats.inFlight) }
       registry.gauge("paddock_in_flight", help: "Requests that are being judged.") { Double(gate.inFlight) }
       registry.gauge("paddock_queued", help: "Requests that wait for their turn.") { Double(gate.queued) }
       registry.gauge("paddock_lane_waiting", help: "Pieces of work that wait for a worker.") { Double(lane.waiting) }
@@ -66,12 +83,16 @@ public final class Gateway: Application {
 
   /// A gateway in front of a guard. With `keys` every route but health needs one.
   public init(
-    guard safetyGuard: SafetyGuard, settings: Settings, keys: KeyRing?, readiness: ReadinessProbe, shared: Shared
+    guard safetyGuard: SafetyGuard, settings: Settings, upstreams: UpstreamPool, keys: KeyRing?,
+    readiness: ReadinessProbe, shared: Shared
   ) {
-    let endpoints = Endpoints(guard: safetyGuard, settings: settings, readiness: readiness, shared: shared)
+    let endpoints = Endpoints(
+      guard: safetyGuard, settings: settings, upstreams: upstreams, readiness: readiness, shared: shared)
     self.endpoints = endpoints
     self.keys = keys
-    routes = RouteTable(bodyBytes: settings.bodyBytes)
+    routes = RouteTable(
+      bodyBytes: settings.bodyBytes, adapters: settings.adapters.map(\.adapter),
+      upstreams: upstreams.hosts.map(\.upstream))
     handlers = routes.all.map { RouteHandler($0, endpoints: endpoints) }
     metrics = RequestMetrics(routes: routes.labels, registry: shared.registry)
   }
@@ -87,21 +108,25 @@ public final class Gateway: Application {
     }
     var key: APIKey?
     if let keys, !listener.allowsWithoutKeys, route.endpoint.needsKey {
-      switch keys.check(head) {
+      switch keys.check(head, alternative: route.keyHeader) {
       case .success(let found): key = found
-      case .failure(let error): return .refused(error.response(), route: route.label)
+      case .failure(let error): return .refused(route.response(to: error), route: route.label)
       }
     }
     guard route.takesBody else { return .admitted(handlers[route.label.index], caller: key) }
-    if let error = Self.problem(ofBody: head) { return .refused(error.response(), route: route.label) }
+    if let error = Self.problem(ofBody: head, of: route) {
+      return .refused(route.response(to: error), route: route.label)
+    }
     // Before the body is read: what would only wait in vain need not be sent.
-    if endpoints.gate.isFull { return .refused(APIError.overloaded.response(), route: route.label) }
+    let gate = route.chat == nil ? endpoints.gate : endpoints.chats.gate
+    if gate.isFull { return .refused(route.response(to: .overloaded), route: route.label) }
     return .admitted(handlers[route.label.index], caller: key)
   }
 
   /// What the head already says against a JSON body.
-  private static func problem(ofBody head: RequestHead) -> APIError? {
+  private static func problem(ofBody head: RequestHead, of route: Route) -> APIError? {
     if head.body == .none, !head.headers.contains("content-length") {
+      if route.isOpen { return nil }
       return APIError(
         status: 411, code: "length_required", message: "a body is needed, with Content-Length or chunked")
     }
@@ -112,7 +137,7 @@ public final class Gateway: Application {
     }
     // The usual value needs no reading.
     if !head.headers.first("content-type", is: "application/json"), let type = head.headers["content-type"],
-      let error = MediaType.problem(type)
+      let error = MediaType.problem(type, allowsLines: route.endpoint.takesStream)
     {
       return error
     }
@@ -126,14 +151,16 @@ public final class Gateway: Application {
     return nil
   }
 
-  /// The native API's error object for what the server refuses.
-  public func response(to failure: ServerFailure) -> ServerResponse {
-    switch failure {
-    case .http(let error): APIError(status: error.status, code: error.code, message: error.message).response()
-    case .timeout:
-      APIError(status: 408, code: "request_timeout", message: "the request did not come in in time").response()
-    case .bodiesTooLarge: APIError.overloaded.response()
-    }
+  /// What the server refuses, as an error of the route's contract; of the native API where there is no route.
+  public func response(to failure: ServerFailure, route: RouteLabel?) -> ServerResponse {
+    let error =
+      switch failure {
+      case .http(let error): APIError(status: error.status, code: error.code, message: error.message)
+      case .timeout: APIError(status: 408, code: "request_timeout", message: "the request did not come in in time")
+      case .bodiesTooLarge: APIError.overloaded
+      }
+    guard let route, routes.all.indices.contains(route.index) else { return error.response() }
+    return routes.all[route.index].response(to: error)
   }
 
   /// Counts and logs.
@@ -155,6 +182,7 @@ private final class RouteHandler: RequestHandler {
 
   var route: RouteLabel { handled.label }
   var bodyLimit: Int { handled.bodyLimit }
+  var takesStream: Bool { handled.endpoint.takesStream }
 
   func respond(to request: ServerRequest) -> Answer {
     endpoints.compressed(endpoints.answer(handled.endpoint, request), for: request.head)
@@ -163,10 +191,15 @@ private final class RouteHandler: RequestHandler {
 
 /// What `Content-Type` must say of a JSON body.
 enum MediaType {
-  static func problem(_ value: String) -> APIError? {
+  ///
+  /// - Parameter allowsLines: whether it may be lines of JSON.
+  static func problem(_ value: String, allowsLines: Bool = false) -> APIError? {
     let pieces = value.split(separator: ";", omittingEmptySubsequences: false).map(\.trimmingSpaces)
     let media = pieces[0].lowercased()
-    guard media == "application/json" || (media.hasPrefix("application/") && media.hasSuffix("+json")) else {
+    let isJSON = media == "application/json" || (media.hasPrefix("application/") && media.hasSuffix("+json"))
+    guard
+      isJSON || (allowsLines && ["application/x-ndjson", "application/ndjson", "application/jsonl"].contains(media))
+    else {
       return APIError(
         status: 415, code: "unsupported_media_type",
         message: "the body must be JSON: send the header content-type: application/json")

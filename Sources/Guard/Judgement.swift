@@ -13,17 +13,21 @@ public struct Judgement: Sendable {
   private let request: JudgeRequest
   private let parts: [Part]
   private let started: ContinuousClock.Instant
-  private let hits: [RuleHit]
+  private let lane: WorkerLane?
+  /// Nil where it takes so long to look for phrases that it has to be done in the lane.
+  private var phrases: PhraseSearch.Found?
 
+  /// - Parameter lane: where long texts are searched for phrases; nil does that here.
   init(
-    _ query: Query, plan: PolicyPlan, seat: JudgeSeat, fallback: JudgeSeat?, deadline limit: Duration
+    _ query: Query, plan: PolicyPlan, seat: JudgeSeat, fallback: JudgeSeat?, deadline limit: Duration,
+    lane: WorkerLane?
   ) throws(QueryError) {
     received = query.received
     self.plan = plan
     self.seat = seat
     self.fallback = fallback
     let conversation = query.conversation
-    let scope = conversation.indexes(in: query.scope)
+    let scope = query.judgedIndexes
     parts = scope.count == 1 ? conversation.messages[scope[0]].parts : scope.flatMap { conversation.messages[$0].parts }
     guard parts.contains(where: { !$0.isReadable || !$0.text.isEmpty }) else { throw .nothingInScope }
     let isShortened = query.deadline.map { $0 < limit } ?? false
@@ -34,13 +38,15 @@ public struct Judgement: Sendable {
         instant: query.received + (isShortened ? query.deadline ?? limit : limit), isCallers: isShortened),
       trace: query.trace, tenant: query.principal.name)
     started = .now
-    hits = Self.hits(plan.matcher, parts)
+    self.lane = lane
+    if lane == nil || search.isShort { phrases = search.found(today: LogLine.today()) }
   }
 
   // MARK: The verdict
 
   /// The verdict, where it needs no waiting; nil otherwise.
   public func atOnce() -> Verdict? {
+    guard phrases != nil else { return nil }
     if isLetThrough || !hasText { return verdict(of: JudgeReport(), by: seat, unscored: [], failed: nil) }
     guard request.deadline.instant > started, let report = seat.judge.judgeAtOnce(request) else { return nil }
     let (unscored, ended) = (unscored(seat), ContinuousClock.now)
@@ -49,6 +55,20 @@ public struct Judgement: Sendable {
 
   /// The verdict, however long the judge takes.
   public func finish() async -> Verdict {
+    guard phrases == nil, let lane else { return await judged() }
+    var judgement = self
+    let search = search
+    do {
+      judgement.phrases = try await lane.run(estimatedCost: search.cost) { search.found(today: LogLine.today()) }
+    } catch {
+      // Where nobody has looked for what is denied, no judge can say that it is not there.
+      let failed = Observation.failed(error == .overloaded ? .overloaded : .cancelled, readable)
+      return verdict(of: JudgeReport(observations: [failed]), by: seat, unscored: unscored(seat), failed: nil)
+    }
+    return await judgement.judged()
+  }
+
+  private func judged() async -> Verdict {
     let report = await report(of: seat)
     guard let fallback, isWorthAnotherTry(report) else {
       return verdict(of: report, by: seat, unscored: unscored(seat), failed: nil)
@@ -67,6 +87,7 @@ public struct Judgement: Sendable {
     if let failed { self.seat.metrics.record(failuresOf: failed) }
     var builder = DecisionBuilder(policy: plan.policy, direction: request.direction, scope: parts)
     for hit in hits { builder.add(.rule(hit)) }
+    if let unseen = phrases?.notSeenThrough, !unseen.isEmpty, !isLetThrough { builder.add(.skipped(.disguise, unseen)) }
     for observation in report.observations { builder.add(observation) }
     let decision = builder.decision()
     plan.metrics.record(decision, direction: request.direction)
@@ -82,11 +103,9 @@ public struct Judgement: Sendable {
 
   // MARK: Rules
 
-  private static func hits(_ matcher: PhraseMatcher, _ parts: [Part]) -> [RuleHit] {
-    guard !matcher.isEmpty else { return [] }
-    let today = LogLine.today()
-    return parts.flatMap { matcher.hits(in: $0, today: today) }
-  }
+  private var search: PhraseSearch { PhraseSearch(matcher: plan.matcher, parts: parts) }
+
+  private var hits: [RuleHit] { phrases?.hits ?? [] }
 
   /// Only when every part in scope is allow-listed is no judge asked; a denied one is judged all the same.
   private var isLetThrough: Bool {

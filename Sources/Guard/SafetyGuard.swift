@@ -38,9 +38,16 @@ public final class SafetyGuard: Sendable {
   private let plans: [String: PolicyPlan]
   private let defaultPlan: PolicyPlan?
   private let seats: [String: JudgeSeat]
+  private let lane: WorkerLane?
 
   /// A guard over loaded policies and judges.
-  public init(policies: PolicySet, judges: [any Judge], settings: Settings, registry: MetricRegistry) {
+  ///
+  /// - Parameter lane: where long texts are searched for phrases. Nil searches where the caller stands, which must not be
+  ///   a loop that others wait for.
+  public init(
+    policies: PolicySet, judges: [any Judge], settings: Settings, registry: MetricRegistry, lane: WorkerLane? = nil
+  ) {
+    self.lane = lane
     self.policies = policies
     self.judges = Dictionary(judges.map { ($0.description.name, $0) }, uniquingKeysWith: { first, _ in first })
     self.settings = settings
@@ -72,7 +79,7 @@ public final class SafetyGuard: Sendable {
     guard let plan = query.policy.map({ plans[$0] }) ?? defaultPlan else { throw .unknownPolicy }
     guard let seat = query.judge.map({ seats[$0] }) ?? plan.seat else { throw .unknownJudge }
     let fallback = settings.fallbacks[seat.description.name].flatMap { seats[$0] }
-    return try Judgement(query, plan: plan, seat: seat, fallback: fallback, deadline: settings.deadline)
+    return try Judgement(query, plan: plan, seat: seat, fallback: fallback, deadline: settings.deadline, lane: lane)
   }
 }
 

@@ -8,6 +8,8 @@ public struct Query: Sendable {
   public var conversation: Conversation
   /// How much of it is judged.
   public var scope: Scope
+  /// How many of the first messages were judged before; they are context.
+  public var judgedBefore = 0
   /// Whose rules apply; nil takes the side of the last message.
   public var direction: Direction?
   /// A policy by name; nil takes the configured one.
@@ -37,6 +39,14 @@ public struct Query: Sendable {
     self.deadline = deadline
     self.principal = principal
     self.received = received
+  }
+
+  /// The indexes of the messages that are judged, ascending; never none.
+  public var judgedIndexes: [Int] {
+    let indexes = conversation.indexes(in: scope)
+    guard judgedBefore > 0 else { return indexes }
+    let rest = indexes.filter { $0 >= judgedBefore }
+    return rest.isEmpty ? Array(indexes.suffix(1)) : rest
   }
 }
 

@@ -28,6 +28,9 @@ public struct VerdictKey: Hashable, Sendable {
     self.words = words
   }
 
+  /// The hash as text, for what is hashed further.
+  var text: String { "\(words.x) \(words.y) \(words.z) \(words.w)" }
+
   private static let secret: [UInt8] = {
     var generator = SystemRandomNumberGenerator()
     return (0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) }

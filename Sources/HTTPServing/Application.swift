@@ -5,8 +5,9 @@ public protocol Application: Sendable {
   /// Decides about a request before its body is read. Called on the connection's loop; must not wait.
   func admit(_ head: RequestHead, on listener: ListenerTraits) -> Admission
 
-  /// The answer to what the server itself refuses, in the application's form.
-  func response(to failure: ServerFailure) -> ServerResponse
+  /// The answer to what the server itself refuses, in the application's form. The route is that of a request whose head
+  /// was admitted, else nil.
+  func response(to failure: ServerFailure, route: RouteLabel?) -> ServerResponse
 
   /// A request was answered or given up. Called on the connection's loop; must not wait.
   func finished(_ record: RequestRecord)
@@ -40,8 +41,16 @@ public protocol RequestHandler: Sendable {
   var route: RouteLabel { get }
   /// The most bytes of a body; more is answered with 413.
   var bodyLimit: Int { get }
+  /// Whether it is asked as soon as the head is there, and reads the body from `ServerRequest.stream`; false unless it
+  /// says so. An answer that ends before the body does ends the connection.
+  var takesStream: Bool { get }
   /// Answers. Called on the connection's loop; must not wait.
   func respond(to request: ServerRequest) -> Answer
+}
+
+extension RequestHandler {
+  /// The body is read before it is asked.
+  public var takesStream: Bool { false }
 }
 
 /// How a handler answers.
@@ -52,7 +61,7 @@ public enum Answer: Sendable {
   case later(@Sendable () async -> ServerResponse)
 }
 
-/// A request whose body was read.
+/// A request whose body was read, or is read as it comes.
 public struct ServerRequest: Sendable {
   /// The answer carries it as `X-Request-Id`.
   public var id: RequestID
@@ -60,6 +69,8 @@ public struct ServerRequest: Sendable {
   public var head: RequestHead
   /// The body without its transfer coding; a content coding is still on.
   public var body: [UInt8]
+  /// The body as it comes in, for a handler that takes it so; then `body` is empty. Nil for all others.
+  public var stream: RequestBody?
   /// When the first byte of the head was seen.
   public var received: ContinuousClock.Instant
   /// What `admit` found out about who calls.
@@ -67,11 +78,13 @@ public struct ServerRequest: Sendable {
 
   /// A request.
   public init(
-    id: RequestID, head: RequestHead, body: [UInt8], received: ContinuousClock.Instant, caller: (any Sendable)? = nil
+    id: RequestID, head: RequestHead, body: [UInt8], stream: RequestBody? = nil, received: ContinuousClock.Instant,
+    caller: (any Sendable)? = nil
   ) {
     self.id = id
     self.head = head
     self.body = body
+    self.stream = stream
     self.received = received
     self.caller = caller
   }
@@ -87,15 +100,23 @@ public struct ServerResponse: Sendable {
   public var headers: [(name: String, value: String)]
   /// The content.
   public var body: [UInt8]
+  /// Content that comes in pieces; then `body` is empty. Nil: `body` is all of it.
+  ///
+  /// Runs as a task on the connection's loop once the head was sent; the answer is whole when it returns without having
+  /// aborted it. Cancelled when the client resets the connection or takes nothing for too long. Not run where the
+  /// answer has no content (`HEAD`, 204).
+  public var stream: (@Sendable (ResponseWriter) async -> Void)?
 
   /// An answer.
   public init(
-    status: Int, contentType: StaticString? = nil, headers: [(name: String, value: String)] = [], body: [UInt8] = []
+    status: Int, contentType: StaticString? = nil, headers: [(name: String, value: String)] = [], body: [UInt8] = [],
+    stream: (@Sendable (ResponseWriter) async -> Void)? = nil
   ) {
     self.status = status
     self.contentType = contentType
     self.headers = headers
     self.body = body
+    self.stream = stream
   }
 
   /// JSON text.
@@ -138,11 +159,11 @@ public struct RequestRecord: Sendable {
   public var route: RouteLabel?
   /// What `admit` found out about who called.
   public var caller: (any Sendable)?
-  /// The status; nil where the client left before it was answered.
+  /// The status; nil where the client left before it was answered, or the answer was cut.
   public var status: Int?
   /// Bytes of the body as it came in.
   public var requestBytes: Int
-  /// Bytes of the answer's content.
+  /// Bytes of the answer's content that were sent.
   public var responseBytes: Int
   /// From the first byte of the head to the last byte of the answer.
   public var duration: Duration

@@ -59,6 +59,7 @@ extension Connection {
 
   private func begin(_ head: RequestHead, _ handler: any RequestHandler) {
     exchange.keepsAlive = head.keepsAlive
+    if handler.takesStream { return beginStream(head, handler) }
     guard head.body != .none else { return respond(head, handler) }
     do { decoder = try BodyDecoder(head.body, limit: handler.bodyLimit) } catch { return fail(.http(error)) }
     if case .length(let count) = head.body {

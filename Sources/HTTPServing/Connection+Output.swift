@@ -8,7 +8,8 @@ extension Connection {
     var body: [UInt8] = []
     swap(&body, &exchange.body)
     let request = ServerRequest(
-      id: exchange.id, head: head, body: body, received: exchange.received, caller: exchange.caller)
+      id: exchange.id, head: head, body: body, stream: exchange.intake, received: exchange.received,
+      caller: exchange.caller)
     switch handler.respond(to: request) {
     case .now(let response): deliver(response)
     case .later(let work): run(work)
@@ -17,7 +18,9 @@ extension Connection {
 
   /// Writes the answer to an admitted request.
   func deliver(_ response: ServerResponse) {
-    let keepsAlive = exchange.keepsAlive && !context.isDraining
+    // An answer in pieces is begun before it is known whether the body will have been read when it ends.
+    let knowsNext = exchange.intake?.isComplete ?? true || response.stream != nil
+    let keepsAlive = exchange.keepsAlive && !context.isDraining && knowsNext
     write(response, keepsAlive: keepsAlive, then: keepsAlive ? .head : .lingering)
   }
 
@@ -26,7 +29,7 @@ extension Connection {
     decoder = nil
     releaseBody()
     if exchange.head == nil { exchange.id = RequestID(nil) }
-    write(context.application.response(to: failure), keepsAlive: false, then: .lingering)
+    write(context.application.response(to: failure, route: exchange.route), keepsAlive: false, then: .lingering)
   }
 
   /// Answers before the body was read. A small body is read over, so that the connection can go on; else it ends.
@@ -48,22 +51,14 @@ extension Connection {
   private func write(_ response: ServerResponse, keepsAlive: Bool, then next: Next) {
     let hasContent = response.status != 204
     let sendsContent = hasContent && !exchange.isHead
+    if response.stream != nil, hasContent { return stream(response, keepsAlive: keepsAlive, then: next) }
     if sendsContent, response.body.count > LoopContext.smallOutput, !holds(response.body.count) {
-      return write(context.application.response(to: .bodiesTooLarge), keepsAlive: keepsAlive, then: next)
+      let refusal = context.application.response(to: .bodiesTooLarge, route: exchange.route)
+      return write(refusal, keepsAlive: keepsAlive, then: next)
     }
-    exchange.status = response.status
     exchange.responseBytes = sendsContent ? response.body.count : 0
     let start = context.output.count
-    // What was waited for has come. A deadline that passes before the answer leaves is not this answer's.
-    setDeadline(nil)
-    context.appendStart(response.status)
-    if let type = response.contentType { ResponseHead.append("Content-Type", type, to: &context.output) }
-    for header in response.headers { ResponseHead.append(header.name, header.value, to: &context.output) }
-    context.output += Self.idField
-    exchange.id.append(to: &context.output)
-    ResponseHead.appendEnd(
-      to: &context.output, contentLength: hasContent ? response.body.count : nil, keepsAlive: keepsAlive,
-      version: exchange.head?.version ?? .http11)
+    appendHead(response, framing: hasContent ? .length(response.body.count) : .none, keepsAlive: keepsAlive)
     guard sendsContent, response.body.count > LoopContext.smallOutput else {
       if sendsContent { context.output += response.body }
       phase = .writing(then: next)
@@ -73,6 +68,20 @@ extension Connection {
     let head = Array(context.output[start...])
     context.output.removeSubrange(start...)
     write(PendingOutput(start: head, body: response.body), then: next)
+  }
+
+  /// Puts a head behind what stands in the loop's buffer.
+  func appendHead(_ response: ServerResponse, framing: ResponseHead.Framing, keepsAlive: Bool) {
+    exchange.status = response.status
+    // What was waited for has come. A deadline that passes before the answer leaves is not this answer's.
+    setDeadline(nil)
+    context.appendStart(response.status)
+    if let type = response.contentType { ResponseHead.append("Content-Type", type, to: &context.output) }
+    for header in response.headers { ResponseHead.append(header.name, header.value, to: &context.output) }
+    context.output += Self.idField
+    exchange.id.append(to: &context.output)
+    ResponseHead.appendEnd(
+      to: &context.output, framing: framing, keepsAlive: keepsAlive, version: exchange.head?.version ?? .http11)
   }
 
   /// Whether an answer may stand in memory until its client has taken it. What is asked without a body, metrics say, is as
@@ -119,8 +128,16 @@ extension Connection {
     setDeadline(.now + limits.writeTime)
   }
 
-  /// Sends until the client takes no more for now.
+  /// Sends all that waits; false where the client takes no more for now.
   func flush(then next: Next) -> Bool {
+    guard send() else { return false }
+    output = PendingOutput()
+    wrote(then: next)
+    return true
+  }
+
+  /// Sends until nothing waits; false where the client takes no more for now, or the connection has failed.
+  func send() -> Bool {
     while !output.isEmpty {
       switch output.withNext({ transport.write($0, more: $1) }) {
       case .bytes(let count):
@@ -134,9 +151,7 @@ extension Connection {
         return false
       }
     }
-    output = PendingOutput()
     setDeadline(nil)
-    wrote(then: next)
     return true
   }
 
@@ -151,6 +166,7 @@ extension Connection {
   }
 
   private func writeFailed() {
+    if case .streaming = phase { return abandon() }
     finish(status: nil, bytes: 0)
     end()
   }
@@ -160,6 +176,7 @@ extension Connection {
     case .body:
       exchange.stretchStart = .now
       phase = .body
+      if exchange.intake != nil { respondToStream() }
     case .head, .skipping, .lingering:
       finish(status: exchange.status, bytes: exchange.responseBytes)
       begin(next)
@@ -207,6 +224,8 @@ extension Connection {
   /// Tells the application what became of the request, and forgets it.
   func finish(status: Int?, bytes: Int) {
     releaseBody()
+    exchange.intake?.close()
+    exchange.writer?.close()
     let head = exchange.head
     context.application.finished(
       RequestRecord(

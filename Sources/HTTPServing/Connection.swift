@@ -6,7 +6,7 @@ import HTTPWire
 /// without waiting, and is left until the next event. Loop-confined.
 ///
 /// Only an answer that has to wait for something costs a task; see docs/decisions/0012. Reading and writing stand in
-/// Connection+Input.swift and Connection+Output.swift.
+/// Connection+Input.swift and Connection+Output.swift, what comes and goes in pieces in Connection+Streams.swift.
 final class Connection: ReadinessHandler, @unchecked Sendable {
   /// What the connection is about.
   enum Phase {
@@ -16,8 +16,10 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     case head
     /// The body of an admitted request comes in.
     case body
-    /// The application works, as a task.
+    /// The application works, as a task. It may be reading the body.
     case answering
+    /// An answer goes out in pieces while the application works on it, as a task. It may be reading the body.
+    case streaming(then: Next)
     /// An answer goes out.
     case writing(then: Next)
     /// The body of a request that was refused is read over.
@@ -50,7 +52,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
   var output = PendingOutput()
   /// Whether the answer stands in the loop's buffer and leaves with the others of this batch.
   var isQueued = false
-  private(set) var task: Task<Void, Never>?
+  var task: Task<Void, Never>?
 
   var canRead = true
   private var registration: Registration?
@@ -96,7 +98,9 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
   private var isClosed: Bool { if case .closed = phase { true } else { false } }
 
   /// Gives everything back; whoever calls this returns at once.
-  func end() {
+  ///
+  /// - Parameter resets: whether the client is told by a reset, because a mere end would look like that of its answer.
+  func end(resets: Bool = false) {
     guard !isClosed else { return }
     phase = .closed
     releaseBody()
@@ -105,7 +109,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     timer?.cancel()
     timer = nil
     task?.cancel()
-    transport.close()
+    if resets { transport.reset() } else { transport.close() }
     context.remove(self)
     if hasHandshake {
       hasHandshake = false
@@ -122,6 +126,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     if readiness.contains(.hangup) {
       (canRead, endIsNear) = (true, true)
       // Nobody is left to read an answer, so nothing more is spent on one.
+      if case .streaming = phase { return abandon() }
       task?.cancel()
     } else if readiness.contains(.peerClosed) {
       (canRead, endIsNear, peerHasClosed) = (true, true, true)
@@ -133,7 +138,10 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
   /// Goes on until something has to be waited for, or until it is others' turn.
   func advance() {
     switch phase {
-    case .answering, .closed: return
+    case .closed: return
+    // What stands behind the request is left unread until it is answered.
+    case .answering: guard readsStream else { return }
+    case .streaming: guard readsStream || sendPieces() else { return }
     default: break
     }
     if case .handshake = phase, !hasHandshake { return }
@@ -160,7 +168,9 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     case .writing(let next): isQueued ? false : flush(then: next)
     case .skipping: skipBody()
     case .lingering: linger()
-    case .answering, .closed: false
+    case .answering: readsStream && readStream()
+    case .streaming: sendPieces() || readsStream && readStream()
+    case .closed: false
     }
   }
 
@@ -233,10 +243,11 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
 
   /// Ends the connection now, whatever it is about.
   func cut() {
-    if case .answering = phase {
-      // Its end follows when the task has come to its own.
-      task?.cancel()
-    } else {
+    switch phase {
+    // Its end follows when the task has come to its own.
+    case .answering: task?.cancel()
+    case .streaming: abandon()
+    default:
       if exchange.isOpen { finish(status: nil, bytes: 0) }
       end()
     }
@@ -271,6 +282,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
   private func timedOut() {
     switch phase {
     case .answering: task?.cancel()
+    case .streaming: if !clientTakesBytes() { abandon() }
     case .head where exchange.isOpen: fail(.timeout)
     case .body:
       if bodyKeepsPace() { return }

@@ -12,7 +12,11 @@ struct Exchange {
   var route: RouteLabel?
   var keepsAlive = false
   var body: [UInt8] = []
-  /// What the body has taken from the budget.
+  /// What takes the body as it comes, for a handler that wants it so.
+  var intake: RequestBody?
+  /// What an answer in pieces comes from, while it does.
+  var writer: ResponseWriter?
+  /// What body and answer have taken from the budget.
   var budgeted = 0
   /// When the current stretch of the body began, and what had come by then.
   var stretchStart = Self.start
@@ -35,7 +39,9 @@ struct PendingOutput {
   /// What the kernel held for the client when writing stopped.
   var unacknowledged = 0
 
-  var isEmpty: Bool { position == start.count + body.count }
+  /// Bytes that are left.
+  var count: Int { start.count + body.count - position }
+  var isEmpty: Bool { count == 0 }
 
   /// Bytes of a small answer, or of a head with its long body behind it.
   init(start: [UInt8] = [], body: [UInt8] = []) {
@@ -44,6 +50,20 @@ struct PendingOutput {
   }
 
   mutating func wrote(_ count: Int) { position += count }
+
+  /// Puts more behind what is left of an answer in pieces, which has no `body` here.
+  mutating func append(_ write: (inout [UInt8]) -> Void) {
+    start.removeFirst(position)
+    position = 0
+    write(&start)
+  }
+
+  /// Forgets what was sent; small storage is kept for the next piece.
+  mutating func clear() {
+    start.removeAll(keepingCapacity: start.capacity <= LoopContext.smallOutput)
+    body = []
+    position = 0
+  }
 
   /// Calls `write` with the next bytes in one piece, and whether more stand behind them.
   func withNext<Value>(_ write: (UnsafeRawBufferPointer, _ more: Bool) -> Value) -> Value {

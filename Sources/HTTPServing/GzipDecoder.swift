@@ -10,6 +10,8 @@ public enum GzipDecoder {
     case tooLarge
     /// More than the allowed number of times as large as it was.
     case tooDense
+    /// There was no memory to begin with; the same body may be decoded later.
+    case noMemory
   }
 
   /// What may be decoded whatever the ratio: short texts repeat themselves.
@@ -20,7 +22,7 @@ public enum GzipDecoder {
     let (product, isBeyond) = bytes.count.multipliedReportingOverflow(by: ratio)
     let densest = max(harmless, isBeyond ? .max : product)
     var stream = z_stream()
-    guard czlib_inflate_gzip_init(&stream) == Z_OK else { throw .malformed }
+    guard czlib_inflate_gzip_init(&stream) == Z_OK else { throw .noMemory }
     defer { inflateEnd(&stream) }
     var input = bytes
     return try input.withUnsafeMutableBufferPointer { buffer in

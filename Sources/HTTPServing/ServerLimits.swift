@@ -14,7 +14,8 @@ public struct ServerLimits: Sendable, Equatable {
   public var handshakes = 64
   /// How long a new connection may say nothing; then it is closed.
   public var firstByteTime = Duration.seconds(30)
-  /// How long a used connection may say nothing between requests; then it is closed.
+  /// How long a used connection may say nothing between requests; then it is closed. Also how long nothing of a body may
+  /// come that is handed on as it comes; then its handler is told.
   public var idle = Duration.seconds(75)
   /// How long a head may take from its first byte; then 408 and the connection ends.
   public var headTime = Duration.seconds(10)
@@ -24,7 +25,8 @@ public struct ServerLimits: Sendable, Equatable {
   public var bodyRate = 1_024
   /// How long a client may take none of an answer; then the connection is cut.
   public var writeTime = Duration.seconds(30)
-  /// How long a client that shut its sending side is still answered; then its work is dropped.
+  /// How long a client that shut its sending side is still answered; then its work is dropped. An answer in pieces that
+  /// has begun goes on.
   public var halfCloseTime = Duration.seconds(1)
   /// How long requests may go on once the server drains; then they are cut.
   public var drainTime = Duration.seconds(30)

@@ -63,4 +63,11 @@ struct Transport {
     tls?.close()
     _ = Glibc.close(descriptor)
   }
+
+  /// Ends the connection so that the peer cannot take it for the good end of what was sent.
+  func reset() {
+    var now = linger(l_onoff: 1, l_linger: 0)
+    setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, socklen_t(MemoryLayout<linger>.size))
+    _ = Glibc.close(descriptor)
+  }
 }

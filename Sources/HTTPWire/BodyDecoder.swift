@@ -17,6 +17,7 @@ public struct BodyDecoder: Sendable {
   private var state: State
   private var trailerLine: [UInt8] = []
   private let limit: Int
+  /// Content that was decoded so far.
   private var total = 0
 
   /// The most bytes of chunk extensions and trailers that are read and dropped.
@@ -40,7 +41,8 @@ public struct BodyDecoder: Sendable {
   /// Whether the whole body was read.
   public var isDone: Bool { state == .done }
 
-  /// Appends the content in `bytes` to `content`; returns how many bytes belong to this body.
+  /// Appends the content in `bytes` to `content`, whatever stands there already; returns how many bytes belong to this
+  /// body.
   public mutating func decode(
     _ bytes: UnsafeBufferPointer<UInt8>, into content: inout [UInt8]
   ) throws(HTTPError) -> Int {
@@ -48,14 +50,10 @@ public struct BodyDecoder: Sendable {
     while position < bytes.count, state != .done {
       switch state {
       case .length(let left):
-        position = append(bytes, position, left, &content)
-        let rest = left - (content.count - total)
-        total = content.count
+        let rest = left - append(bytes, &position, left, &content)
         state = rest == 0 ? .done : .length(rest)
       case .chunkData(let left):
-        position = append(bytes, position, left, &content)
-        let rest = left - (content.count - total)
-        total = content.count
+        let rest = left - append(bytes, &position, left, &content)
         state = rest == 0 ? .chunkEnd : .chunkData(rest)
       default:
         try step(bytes[position])
@@ -65,12 +63,15 @@ public struct BodyDecoder: Sendable {
     return position
   }
 
-  private func append(
-    _ bytes: UnsafeBufferPointer<UInt8>, _ position: Int, _ left: Int, _ content: inout [UInt8]
+  /// Moves content; returns how much.
+  private mutating func append(
+    _ bytes: UnsafeBufferPointer<UInt8>, _ position: inout Int, _ left: Int, _ content: inout [UInt8]
   ) -> Int {
     let count = min(left, bytes.count - position)
     content.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[position..<position + count]))
-    return position + count
+    position += count
+    total += count
+    return count
   }
 
   /// One byte of chunked framing (RFC 9112 §7.1).

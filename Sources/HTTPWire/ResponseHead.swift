@@ -28,16 +28,26 @@ public enum ResponseHead {
     append(value, to: &bytes)
   }
 
-  /// Length, connection and the empty line.
-  ///
-  /// - Parameter contentLength: of the body that follows or, for `HEAD`, would follow; nil where the status has none
-  ///   (1xx, 204).
+  /// How the end of the body is found that follows or, for `HEAD`, would follow.
+  public enum Framing: Sendable {
+    /// By its length.
+    case length(Int)
+    /// It comes in chunks. For HTTP/1.1 only.
+    case chunked
+    /// It ends with the connection, or the status has none (1xx, 204).
+    case none
+  }
+
+  /// Framing, connection and the empty line.
   public static func appendEnd(
-    to bytes: inout [UInt8], contentLength: Int?, keepsAlive: Bool, version: RequestHead.Version
+    to bytes: inout [UInt8], framing: Framing, keepsAlive: Bool, version: RequestHead.Version
   ) {
-    if let contentLength {
+    switch framing {
+    case .length(let count):
       append("\r\nContent-Length: ", to: &bytes)
-      append(contentLength, to: &bytes)
+      append(count, to: &bytes)
+    case .chunked: append("\r\nTransfer-Encoding: chunked", to: &bytes)
+    case .none: break
     }
     if !keepsAlive {
       append("\r\nConnection: close", to: &bytes)

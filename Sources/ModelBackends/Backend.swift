@@ -82,6 +82,8 @@ public enum BackendFailure: Error, Sendable, Equatable {
   case timeout
   /// Later than the request's deadline, which was nearer.
   case deadline
+  /// Later than its share in the request's time, so that another server was asked in time.
+  case passedOver
   /// Too many calls wait for the server.
   case overloaded
   /// It failed too often of late and is left alone for a while.
@@ -111,6 +113,7 @@ public enum BackendFailure: Error, Sendable, Equatable {
     case .connect: "backend_connect"
     case .timeout: "backend_timeout"
     case .deadline: "deadline"
+    case .passedOver: "backend_passed_over"
     case .overloaded: "overloaded"
     case .breakerOpen: "backend_breaker_open"
     case .unparsable: "unparsable_answer"

@@ -13,23 +13,25 @@ public struct BackendClient: Sendable {
     self.group = group
   }
 
-  /// Asks the model; the answer must be there by `deadline`. `trace` goes along as `traceparent`.
+  /// Asks the model; the answer must be there by the limit. `trace` goes along as `traceparent`.
   func ask(
-    _ request: ModelRequest, deadline: ContinuousClock.Instant, trace: String?
+    _ request: ModelRequest, limit: CallLimit, trace: String?
   ) async throws(BackendFailure) -> ModelAnswer {
-    let left = ContinuousClock.now.duration(to: deadline)
-    guard left > .zero else { throw .deadline }
+    let left = ContinuousClock.now.duration(to: limit.instant)
+    guard left > .zero else { throw limit.failure }
     let format = backend.dialect.format
     var call = call(to: backend.url + format.path(request), within: left)
+    call.method = "POST"
+    call.headers.append(("Content-Type", "application/json"))
+    if let trace { call.headers.append(("traceparent", trace)) }
     call.body = format.encoded(request, backend: backend)
-    call.trace = trace
     let reply: HTTPReply
     do {
-      reply = try await perform(call)
-    } catch { throw Self.cause(error, deadline) }
+      reply = try await CurlMulti.perform(call, on: group)
+    } catch { throw Self.cause(error, limit) }
     guard reply.status == 200 else { throw reply.cut ?? .status(reply.status) }
     if let cut = reply.cut {
-      return try delivered(reply.body, Self.cause(cut, deadline), request)
+      return try delivered(reply.body, Self.cause(cut, limit), request)
     }
     do {
       return try format.answer(reply.body, to: request, backend: backend)
@@ -39,10 +41,10 @@ public struct BackendClient: Sendable {
     }
   }
 
-  /// Who ended a call that took too long: a server that had its time has failed, and another one may be asked; a deadline
-  /// says nothing of the server. curl counts whole milliseconds and may be early by one.
-  private static func cause(_ failure: BackendFailure, _ deadline: ContinuousClock.Instant) -> BackendFailure {
-    failure == .timeout && .now + .milliseconds(2) >= deadline ? .deadline : failure
+  /// Who ended a call that took too long: a server that had its time has failed; the limit of a call says nothing of the
+  /// server. curl counts whole milliseconds and may be early by one.
+  private static func cause(_ failure: BackendFailure, _ limit: CallLimit) -> BackendFailure {
+    failure == .timeout && .now + .milliseconds(2) >= limit.instant ? limit.failure : failure
   }
 
   /// No verdict stands further back.
@@ -67,7 +69,8 @@ public struct BackendClient: Sendable {
     let left = ContinuousClock.now.duration(to: deadline)
     guard left > .zero else { return .timeout }
     do {
-      let reply = try await perform(call(to: backend.url + (backend.dialect.format.probePath ?? ""), within: left))
+      let reply = try await CurlMulti.perform(
+        call(to: backend.url + (backend.dialect.format.probePath ?? ""), within: left), on: group)
       if let cut = reply.cut { return cut }
       // Not every server lists its models, but one that wants another key or has failed is of no use.
       let isBroken = reply.status >= 500 || reply.status == 401 || reply.status == 403
@@ -81,23 +84,17 @@ public struct BackendClient: Sendable {
     guard let path = format.modelsPath else { return nil }
     let left = ContinuousClock.now.duration(to: deadline)
     guard left > .zero else { throw .timeout }
-    let reply = try await perform(call(to: backend.url + path, within: left))
+    let reply = try await CurlMulti.perform(call(to: backend.url + path, within: left), on: group)
     guard reply.status == 200, reply.cut == nil else { return nil }
     return (try? JSON.parse(reply.body)).flatMap(format.models)
   }
 
-  private func call(to url: String, within left: Duration) -> HTTPCall {
-    HTTPCall(
-      url: url, bearer: backend.key, timeout: min(left, backend.timeout), connectTimeout: backend.connectTimeout,
+  private func call(to url: String, within left: Duration) -> UpstreamCall {
+    var call = UpstreamCall(
+      url: url, headers: [("Accept", "application/json")], connectTimeout: backend.connectTimeout,
       firstByteTimeout: backend.firstByteTimeout, authorities: backend.authorities)
-  }
-
-  private func perform(_ call: HTTPCall) async throws(BackendFailure) -> HTTPReply {
-    if let loop = EventLoop.current { return try await CurlMulti.of(loop).perform(call).get() }
-    let loop = group.next()
-    let multi = await withCheckedContinuation { continuation in
-      loop.execute { continuation.resume(returning: CurlMulti.of(loop)) }
-    }
-    return try await multi.perform(call).get()
+    if let key = backend.key { call.headers.append(("Authorization", "Bearer \(key)")) }
+    call.timeout = min(left, backend.timeout)
+    return call
   }
 }

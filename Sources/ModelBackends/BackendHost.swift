@@ -34,20 +34,20 @@ public final class BackendHost: Sendable {
 
   /// Makes a call that the breaker has admitted, when its turn comes.
   func ask(
-    _ request: ModelRequest, deadline: ContinuousClock.Instant, trace: String?
+    _ request: ModelRequest, limit: CallLimit, trace: String?
   ) async throws(BackendFailure) -> ModelAnswer {
-    guard await gate.enter(until: deadline) else {
+    guard await gate.enter(until: limit.instant) else {
       breaker.record(.nothing)
-      let failure = Task.isCancelled ? BackendFailure.cancelled : deadline <= .now ? .deadline : .overloaded
+      let failure = Task.isCancelled ? BackendFailure.cancelled : limit.instant <= .now ? limit.failure : .overloaded
       metrics.record(failure.code)
       throw failure
     }
     defer { gate.leave() }
     let start = ContinuousClock.now
     do throws(BackendFailure) {
-      let answer = try await client.ask(request, deadline: deadline, trace: trace)
+      let answer = try await client.ask(request, limit: limit, trace: trace)
       if let cut = answer.cut {
-        breaker.record(cut.isOfTheServer ? .failure : .nothing)
+        breaker.record(cut.outcome)
         metrics.record(cut.code, took: .now - start)
       } else {
         breaker.record(.success)
@@ -55,7 +55,7 @@ public final class BackendHost: Sendable {
       }
       return answer
     } catch {
-      breaker.record(error.isOfTheServer ? .failure : .nothing)
+      breaker.record(error.outcome)
       metrics.record(error.code, took: .now - start)
       throw error
     }
@@ -75,13 +75,14 @@ public final class BackendHost: Sendable {
 }
 
 extension BackendFailure {
-  /// Whether it says that the server does not do its work, whoever asks.
-  var isOfTheServer: Bool {
+  /// What it says of the server, whoever asks.
+  fileprivate var outcome: CircuitBreaker.Outcome {
     switch self {
-    case .connect, .timeout, .tls, .truncated, .tooLarge, .garbage, .transfer: true
+    case .connect, .timeout, .tls, .truncated, .tooLarge, .garbage, .transfer: .failure
     // A request may be wrong by itself, and 429 only says when to come back.
-    case .status(let status): ![400, 408, 413, 422, 429].contains(status)
-    case .deadline, .overloaded, .breakerOpen, .unparsable, .promptCut, .cancelled: false
+    case .status(let status): [400, 408, 413, 422, 429].contains(status) ? .nothing : .failure
+    case .passedOver: .late
+    case .deadline, .overloaded, .breakerOpen, .unparsable, .promptCut, .cancelled: .nothing
     }
   }
 

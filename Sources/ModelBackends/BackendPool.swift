@@ -10,7 +10,7 @@ public struct CallEvents: OptionSet, Sendable, Hashable {
 
   /// A server was asked again.
   public static let retry = CallEvents(rawValue: 1)
-  /// Another server was asked in place of one that failed.
+  /// Another server was asked in place of one that failed or was late.
   public static let failover = CallEvents(rawValue: 2)
   /// A server was passed over because it failed too often of late.
   public static let breakerOpen = CallEvents(rawValue: 4)
@@ -18,7 +18,7 @@ public struct CallEvents: OptionSet, Sendable, Hashable {
   public static let answerCut = CallEvents(rawValue: 128)
 }
 
-/// The servers of one judge. A call goes to the one with the least to do; where it fails, to another.
+/// The servers of one judge. A call goes to the one with the least to do; where it fails or is late, to another.
 public final class BackendPool: Sendable {
   /// The servers, one or more.
   public let hosts: [BackendHost]
@@ -32,8 +32,10 @@ public final class BackendPool: Sendable {
 
   /// Asks until a server gives an answer that `read` understands, or nobody is left to ask.
   ///
-  /// Every server is asked once: none gets more than it would without the others. Where all have failed in a way that may
-  /// pass, one is asked once more, after a moment; that is paid for by a budget (a tenth of all calls).
+  /// Every server is asked once: none gets more than it would without the others. While others can be asked, a call gets
+  /// a share of the time until the deadline, and a server that does not answer within it is passed over. Where all have
+  /// failed in a way that may pass, one is asked once more, after a moment; that is paid for by a budget (a tenth of all
+  /// calls).
   public func ask<Value: Sendable>(
     _ request: ModelRequest, deadline: ContinuousClock.Instant, trace: String? = nil,
     read: (ModelAnswer) -> Value?
@@ -58,7 +60,9 @@ public final class BackendPool: Sendable {
       if last != nil, !events.contains(.retry) { events.insert(.failover) }
       tried.insert(index)
       do throws(BackendFailure) {
-        let answer = try await hosts[index].ask(request, deadline: deadline, trace: trace)
+        let limit = CallLimit(
+          deadline: deadline, keepingTimeFor: events.contains(.retry) ? [] : timeouts(except: tried))
+        let answer = try await hosts[index].ask(request, limit: limit, trace: trace)
         guard let value = read(answer) else { throw answer.cut ?? .unparsable }
         if answer.cut != nil { events.insert(.answerCut) }
         return (.success(value), events)
@@ -69,15 +73,23 @@ public final class BackendPool: Sendable {
     }
   }
 
-  /// The server with the least to do that was not tried and whose breaker admits a call.
+  /// How long those servers may take that were not tried and can be asked.
+  private func timeouts(except tried: Set<Int>) -> [Duration] {
+    hosts.indices.filter { !tried.contains($0) && hosts[$0].breaker.wouldAdmit() }.map { hosts[$0].backend.timeout }
+  }
+
+  /// The server with the least to do that was not tried and whose breaker admits a call; one that was late a moment ago
+  /// comes last.
   private func next(except tried: Set<Int>, _ events: inout CallEvents) -> Int? {
     if hosts.count == 1 {
       if tried.isEmpty, hosts[0].breaker.admit() { return 0 }
       if tried.isEmpty { events.insert(.breakerOpen) }
       return nil
     }
-    let order = hosts.indices.filter { !tried.contains($0) }.map { ($0, hosts[$0].load) }.sorted { $0.1 < $1.1 }
-    for (index, _) in order {
+    let order = hosts.indices.filter { !tried.contains($0) }
+      .map { (index: $0, isLate: hosts[$0].breaker.isLate() ? 1 : 0, load: hosts[$0].load) }
+      .sorted { ($0.isLate, $0.load) < ($1.isLate, $1.load) }
+    for (index, _, _) in order {
       if hosts[index].breaker.admit() { return index }
       events.insert(.breakerOpen)
     }

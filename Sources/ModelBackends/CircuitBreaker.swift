@@ -18,11 +18,13 @@ public final class CircuitBreaker: Sendable {
   }
 
   /// What became of a call.
-  enum Outcome {
+  public enum Outcome: Sendable {
     /// The server did its work.
     case success
     /// It did not.
     case failure
+    /// It was not waited for any longer, though it had time by its own measure.
+    case late
     /// Nothing was learnt of the server: the client left, the request itself was refused.
     case nothing
   }
@@ -38,18 +40,36 @@ public final class CircuitBreaker: Sendable {
     var phase = Phase.closed
     var failures = 0
     var factor = 1
+    var lateUntil: ContinuousClock.Instant?
   }
 
   private let settings: Settings
   private let state = Locked(State())
 
-  init(_ settings: Settings) { self.settings = settings }
+  /// A breaker that lets everything through.
+  public init(_ settings: Settings) { self.settings = settings }
 
   /// Whether calls are kept away now.
-  var isOpen: Bool { state.withLock { $0.phase != .closed } }
+  public var isOpen: Bool { state.withLock { $0.phase != .closed } }
+
+  /// Whether `admit` would let a call through.
+  func wouldAdmit(now: ContinuousClock.Instant = .now) -> Bool {
+    state.withLock { state in
+      switch state.phase {
+      case .closed: true
+      case .probing: false
+      case .open(let end): now >= end
+      }
+    }
+  }
+
+  /// Whether others are better asked first, because the server was not waited for a moment ago.
+  func isLate(now: ContinuousClock.Instant = .now) -> Bool {
+    state.withLock { state in state.lateUntil.map { now < $0 } ?? false }
+  }
 
   /// Whether a call may be made. Who makes one records its outcome once, whatever it is.
-  func admit(now: ContinuousClock.Instant = .now) -> Bool {
+  public func admit(now: ContinuousClock.Instant = .now) -> Bool {
     state.withLock { state in
       switch state.phase {
       case .closed: return true
@@ -63,8 +83,9 @@ public final class CircuitBreaker: Sendable {
   }
 
   /// Takes note of what became of a call.
-  func record(_ outcome: Outcome, now: ContinuousClock.Instant = .now) {
+  public func record(_ outcome: Outcome, now: ContinuousClock.Instant = .now) {
     state.withLock { state in
+      if outcome == .late { state.lateUntil = now + settings.pause }
       switch (outcome, state.phase) {
       case (.success, _): state = State()
       case (.failure, .closed):
@@ -73,8 +94,8 @@ public final class CircuitBreaker: Sendable {
       case (.failure, .probing):
         state.factor = min(8, state.factor * 2)
         state.phase = .open(until: now + pause(state.factor))
-      case (.nothing, .probing): state.phase = .open(until: now)
-      case (.failure, .open), (.nothing, _): break
+      case (.nothing, .probing), (.late, .probing): state.phase = .open(until: now)
+      case (.failure, .open), (.nothing, _), (.late, _): break
       }
     }
   }

@@ -1,47 +1,46 @@
 import CCurl
+import EventLoops
 
-/// One HTTP call, as much of it as model servers need.
-struct HTTPCall: Sendable {
-  var url: String
-  /// Posted where there is one; else the call is a GET.
-  var body: [UInt8]?
-  var bearer: String?
-  /// The value of `traceparent`, checked by whoever took it from a client.
-  var trace: String?
-  var timeout: Duration
-  var connectTimeout = Duration.seconds(1)
-  var firstByteTimeout: Duration?
-  var authorities: String?
+/// What becomes of what a transfer receives. Called on the loop and inside of curl, so it must not call curl.
+protocol TransferSink: AnyObject {
+  /// Whether the answer has begun, as far as its first byte is waited for.
+  var hasBegun: Bool { get }
+  /// Takes a line of the head or of the trailers, with its line break; false where it is too large.
+  func take(head line: UnsafeRawBufferPointer) -> Bool
+  /// Takes bytes of the body.
+  func take(body bytes: UnsafeRawBufferPointer) -> Intake
+  /// Nothing more comes. Called once, outside of curl.
+  func end(_ failure: BackendFailure?, status: Int)
 }
 
-/// What came back.
-struct HTTPReply: Sendable {
-  var status: Int
-  var body: [UInt8]
-  /// Why the body is only a part of it; nil where it is whole.
-  var cut: BackendFailure?
+/// What a sink does with bytes.
+enum Intake {
+  case taken
+  /// Not now: they are offered again when the transfer is resumed.
+  case later
+  case tooLarge
 }
 
-/// One call on the wire: a curl handle and what it has received. Confined to the loop of its `CurlMulti`.
+/// One call on the wire: a curl handle, and where what it receives goes. Confined to the loop of its `CurlMulti`.
 final class Transfer: @unchecked Sendable {
-  /// No verdict is longer; log probabilities take the most of it.
-  static let maximumBytes = 4 << 20
-
   let easy: UnsafeMutableRawPointer
-  var continuation: CheckedContinuation<Result<HTTPReply, BackendFailure>, Never>?
+  let sink: any TransferSink
+  /// Ends a transfer that does not begin.
+  var alarm: LoopTimer?
   private var headers: UnsafeMutablePointer<curl_slist>?
-  fileprivate var received: [UInt8] = []
   fileprivate var isTooLarge = false
 
   /// A transfer on a handle that is its own from now on, and that has no options yet.
-  init(_ call: HTTPCall, on easy: UnsafeMutableRawPointer) {
+  init(_ call: UpstreamCall, on easy: UnsafeMutableRawPointer, into sink: any TransferSink) {
     self.easy = easy
+    self.sink = sink
     configure(call)
+    configureRequest(call)
   }
 
   deinit { curl_slist_free_all(headers) }
 
-  private func configure(_ call: HTTPCall) {
+  private func configure(_ call: UpstreamCall) {
     _ = ccurl_set_string(easy, CURLOPT_URL, call.url)
     _ = ccurl_set_string(easy, CURLOPT_PROTOCOLS_STR, "http,https")
     // A redirect would carry the prompt and the key to somebody else.
@@ -51,22 +50,31 @@ final class Transfer: @unchecked Sendable {
     _ = ccurl_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
     _ = ccurl_set_long(easy, CURLOPT_TCP_KEEPALIVE, 1)
     _ = ccurl_set_string(easy, CURLOPT_PROXY, "")
-    _ = ccurl_set_long(easy, CURLOPT_TIMEOUT_MS, Self.milliseconds(call.timeout))
-    _ = ccurl_set_long(
-      easy, CURLOPT_CONNECTTIMEOUT_MS, Self.milliseconds(min(call.timeout, call.connectTimeout)))
+    if let timeout = call.timeout { _ = ccurl_set_long(easy, CURLOPT_TIMEOUT_MS, Self.milliseconds(timeout)) }
+    let connectTimeout = min(call.timeout ?? call.connectTimeout, call.connectTimeout)
+    _ = ccurl_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, Self.milliseconds(connectTimeout))
     if let authorities = call.authorities { _ = ccurl_set_string(easy, CURLOPT_CAINFO, authorities) }
     _ = ccurl_set_write(easy, onWrite, Unmanaged.passUnretained(self).toOpaque())
-    add("Accept: application/json")
-    if let bearer = call.bearer { add("Authorization: Bearer \(bearer)") }
-    if let trace = call.trace { add("traceparent: \(trace)") }
-    if let body = call.body {
-      add("Content-Type: application/json")
-      // No round trip before the body: the servers meant here are near.
-      add("Expect:")
-      _ = ccurl_set_size(easy, CURLOPT_POSTFIELDSIZE_LARGE, Int64(body.count))
-      _ = body.withUnsafeBytes { ccurl_set_bytes(easy, CURLOPT_COPYPOSTFIELDS, $0.baseAddress) }
-    }
+    _ = ccurl_set_header(easy, onHeader, Unmanaged.passUnretained(self).toOpaque())
+  }
+
+  private func configureRequest(_ call: UpstreamCall) {
+    for (name, value) in call.headers { add(value.isEmpty ? "\(name);" : "\(name): \(value)") }
+    // What curl would add by itself. The last would cost a round trip before the body.
+    for name in ["Accept", "Content-Type", "Expect"] where !call.has(name.lowercased()) { add("\(name):") }
     _ = ccurl_set_list(easy, CURLOPT_HTTPHEADER, headers)
+    let expectsBody = ["POST", "PUT", "PATCH"].contains(call.method)
+    if let body = call.body ?? (expectsBody ? [] : nil) {
+      _ = ccurl_set_size(easy, CURLOPT_POSTFIELDSIZE_LARGE, Int64(body.count))
+      // Without an address curl would ask for the body elsewhere.
+      let bytes = body.isEmpty ? [0] : body
+      _ = bytes.withUnsafeBytes { ccurl_set_bytes(easy, CURLOPT_COPYPOSTFIELDS, $0.baseAddress) }
+      if call.method != "POST" { _ = ccurl_set_string(easy, CURLOPT_CUSTOMREQUEST, call.method) }
+    } else if call.method == "HEAD" {
+      _ = ccurl_set_long(easy, CURLOPT_NOBODY, 1)
+    } else if call.method != "GET" {
+      _ = ccurl_set_string(easy, CURLOPT_CUSTOMREQUEST, call.method)
+    }
   }
 
   private static func milliseconds(_ duration: Duration) -> Int {
@@ -74,19 +82,10 @@ final class Transfer: @unchecked Sendable {
     return max(1, Int(seconds) * 1000 + Int(attoseconds / 1_000_000_000_000_000))
   }
 
-  /// Whether anything of the answer's body came.
-  var hasBegun: Bool { !received.isEmpty }
-
   private func add(_ header: String) { headers = curl_slist_append(headers, header) }
 
-  /// What a transfer that ended with this code brought.
-  func result(_ code: CURLcode) -> Result<HTTPReply, BackendFailure> {
-    let failure = failure(code)
-    if let failure, !hasBegun { return .failure(failure) }
-    return .success(HTTPReply(status: ccurl_status(easy), body: received, cut: failure))
-  }
-
-  private func failure(_ code: CURLcode) -> BackendFailure? {
+  /// Why a transfer that ended with this code has failed; nil where it has not.
+  func failure(_ code: CURLcode) -> BackendFailure? {
     switch code {
     case CURLE_OK: nil
     case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST: .connect
@@ -98,19 +97,24 @@ final class Transfer: @unchecked Sendable {
     default: .transfer
     }
   }
-
-  fileprivate func take(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    guard received.count + bytes.count <= Self.maximumBytes else {
-      isTooLarge = true
-      return false
-    }
-    received.append(contentsOf: bytes)
-    return true
-  }
 }
 
 private let onWrite: ccurl_write_callback = { bytes, size, count, context in
   guard let context else { return 0 }
   let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
-  return transfer.take(UnsafeRawBufferPointer(start: bytes, count: size * count)) ? size * count : 0
+  switch transfer.sink.take(body: UnsafeRawBufferPointer(start: bytes, count: size * count)) {
+  case .taken: return size * count
+  case .later: return ccurl_write_later
+  case .tooLarge:
+    transfer.isTooLarge = true
+    return 0
+  }
+}
+
+private let onHeader: ccurl_write_callback = { bytes, size, count, context in
+  guard let context else { return 0 }
+  let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+  if transfer.sink.take(head: UnsafeRawBufferPointer(start: bytes, count: size * count)) { return size * count }
+  transfer.isTooLarge = true
+  return 0
 }

@@ -16,15 +16,15 @@ public final class Policy: Sendable, Equatable {
   public let output: DirectionRules
   /// Texts and phrases that decide by themselves.
   public let phrases: PhraseRules
-  /// Refusal text by language code.
-  public let refusal: [String: String]
+  /// What is said in the place of a refused text.
+  public let refusal: RefusalTexts
   /// `sha256:` and 64 hexadecimal digits over everything above.
   public let digest: String
 
   /// A policy.
   public init(
     name: String, version: String, taxonomy: Taxonomy, judge: String?, input: DirectionRules, output: DirectionRules,
-    phrases: PhraseRules = PhraseRules(), refusal: [String: String] = [:], digest: String
+    phrases: PhraseRules = PhraseRules(), refusal: RefusalTexts = [:], digest: String
   ) {
     self.name = name
     self.version = version

@@ -11,7 +11,7 @@ struct PolicyDecoder {
     let version = mapping.required("version")?.string
     let judge = mapping["judge"]?.string
     let taxonomy = taxonomy(mapping, policy: stem, version: version ?? "0")
-    let refusal = refusal(mapping["refusal"])
+    let refusal = refusal(mapping["refusal"], taxonomy)
     // Without a taxonomy the rest is read all the same, so that all of its problems are reported at once.
     var both = DirectionDraft(taxonomy: taxonomy)
     both.read(mapping)
@@ -76,11 +76,22 @@ struct PolicyDecoder {
     warnings.add(Problem(file: file, line: 0, column: 0, message: message))
   }
 
-  private func refusal(_ value: DocumentValue?) -> [String: String] {
-    guard let mapping = value?.mapping else { return [:] }
-    var texts: [String: String] = [:]
-    for (language, text) in mapping.entries { texts[language] = text.string }
-    return texts
+  private func refusal(_ value: DocumentValue?, _ taxonomy: Taxonomy?) -> RefusalTexts {
+    var refusal: RefusalTexts = [:]
+    for (language, text) in value?.mapping?.entries ?? [] where language != "categories" {
+      refusal.texts[language] = text.string
+    }
+    guard let value, value.isMapping, let categories = value.mapping?["categories"]?.mapping else { return refusal }
+    for (code, texts) in categories.entries {
+      if let taxonomy, !taxonomy.categories.contains(where: { $0.code == code }) {
+        let near = Suggestion.text(for: code, among: taxonomy.categories.map(\.code))
+        texts.fail("the taxonomy \(taxonomy.name) has no category \"\(code)\"\(near)")
+      }
+      for (language, text) in texts.mapping?.entries ?? [] {
+        refusal.byCategory[code, default: [:]][language] = text.string
+      }
+    }
+    return refusal
   }
 }
 

@@ -18,7 +18,12 @@ enum PolicyDigest {
         digest.add("expires", rule.expires.map { [$0] } ?? [])
       }
     }
-    for (language, text) in policy.refusal.sorted(by: { $0.key < $1.key }) { digest.add("refusal", [language, text]) }
+    for (language, text) in policy.refusal.texts.sorted(by: { $0.key < $1.key }) {
+      digest.add("refusal", [language, text])
+    }
+    for (code, texts) in policy.refusal.byCategory.sorted(by: { $0.key < $1.key }) {
+      for (language, text) in texts.sorted(by: { $0.key < $1.key }) { digest.add("refusal", [code, language, text]) }
+    }
     return digest.value
   }
 

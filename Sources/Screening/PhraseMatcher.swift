@@ -21,6 +21,9 @@ public struct PhraseMatcher: Sendable {
   /// Whether there is nothing to look for.
   public var isEmpty: Bool { rules.deny.isEmpty && rules.allow.isEmpty }
 
+  /// Whether anything is denied.
+  public var denies: Bool { !rules.deny.isEmpty }
+
   /// Compiles the rules of a policy.
   public init(_ policy: Policy) {
     rules = policy.phrases
@@ -40,19 +43,36 @@ public struct PhraseMatcher: Sendable {
   /// All hits in a part. `today`, as `2027-01-31`, decides which rules have expired.
   public func hits(in part: Part, today: String) -> [RuleHit] {
     guard !isEmpty, part.isReadable else { return [] }
-    var hits = phraseHits(in: part)
     let whole = Self.trimmed(part.text)
-    for rule in denied[whole.scalars] ?? [] { hits.append(hit(.deny, rule, part, whole.span)) }
-    for rule in allowed[whole.scalars] ?? [] { hits.append(hit(.allow, rule, part, whole.span)) }
-    return hits.filter { hit in
+    var hits = deniedHits(in: part.text, whole, part.path)
+    for rule in allowed[whole.scalars] ?? [] { hits.append(hit(.allow, rule, part.path, whole.span)) }
+    return current(hits, today)
+  }
+
+  /// The hits of the deny list in a text that a part is found to say, as beneath a disguise. Spans are in code points of
+  /// that text and not of the part's: the caller knows the way back.
+  public func denied(in text: String, of path: PartPath, today: String) -> [RuleHit] {
+    guard denies else { return [] }
+    return current(deniedHits(in: text, Self.trimmed(text), path), today)
+  }
+
+  private func deniedHits(
+    in text: String, _ whole: (scalars: [UInt32], span: Range<Int>), _ path: PartPath
+  ) -> [RuleHit] {
+    phraseHits(in: text, path) + (denied[whole.scalars] ?? []).map { hit(.deny, $0, path, whole.span) }
+  }
+
+  /// Those whose rule has not expired.
+  private func current(_ hits: [RuleHit], _ today: String) -> [RuleHit] {
+    hits.filter { hit in
       let rule = hit.effect == .deny ? rules.deny[hit.rule] : rules.allow[hit.rule]
       return rule.expires.map { $0 >= today } ?? true
     }
   }
 
-  private func hit(_ effect: RuleHit.Effect, _ rule: Int, _ part: Part, _ span: Range<Int>) -> RuleHit {
+  private func hit(_ effect: RuleHit.Effect, _ rule: Int, _ path: PartPath, _ span: Range<Int>) -> RuleHit {
     RuleHit(
-      effect: effect, rule: rule, path: part.path, span: span,
+      effect: effect, rule: rule, path: path, span: span,
       category: effect == .deny ? categories[rule] : nil, action: effect == .deny ? rules.deny[rule].action : nil)
   }
 
@@ -97,16 +117,16 @@ public struct PhraseMatcher: Sendable {
     }
   }
 
-  private func phraseHits(in part: Part) -> [RuleHit] {
+  private func phraseHits(in text: String, _ path: PartPath) -> [RuleHit] {
     guard nodes.count > 1 else { return [] }
-    let text = FoldedText(part.text.unicodeScalars.map(\.value))
+    let text = FoldedText(text.unicodeScalars.map(\.value))
     var hits: [RuleHit] = []
     var node = 0
     for (end, scalar) in text.scalars.enumerated() {
       node = step(from: node, over: scalar)
       for (rule, length) in nodes[node].matches where text.isBounded(end - length + 1...end) {
         let span = text.origins[end - length + 1]..<(text.origins[end] + 1)
-        hits.append(hit(.deny, rule, part, span))
+        hits.append(hit(.deny, rule, path, span))
       }
     }
     return hits

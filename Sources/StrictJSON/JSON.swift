@@ -32,6 +32,15 @@ public enum JSON: Sendable, Equatable {
   /// The number as an integer, when this is one without fraction or exponent that fits.
   public var int: Int? { if case .number(let value) = self { value.int } else { nil } }
 
+  /// Whether it holds nothing: null, or a string, an array or an object that is empty.
+  public var isEmpty: Bool {
+    switch self {
+    case .null, .array([]), .string(""): true
+    case .object(let object): object.members.isEmpty
+    default: false
+    }
+  }
+
   /// A member of an object; nil where this is no object or has no such member.
   public subscript(key: String) -> JSON? { object?[key] }
   /// An element of an array; nil where this is no array or is shorter.

@@ -24,6 +24,8 @@ struct Assembly {
   let failedCanary: String?
   /// The model servers by name.
   let hosts: [String: BackendHost]
+  /// The chat servers that the gateway stands in front of.
+  let upstreams: UpstreamPool
 
   /// Loads the policies and keys and makes the judges. Loops, workers and metrics are those of `earlier`, where there is
   /// one: they outlive a reload.
@@ -44,6 +46,7 @@ struct Assembly {
     registry = earlier?.registry ?? MetricRegistry()
     let (group, registry) = (group, registry)
     hosts = configuration.backends.mapValues { BackendHost($0, group: group, registry: registry) }
+    upstreams = UpstreamPool(configuration.upstreams.map(\.settings), group: group, registry: registry)
     let judges = Self.judges(configuration, policies, models, hosts, lane, registry)
     guardian = SafetyGuard(
       policies: policies, judges: judges,
@@ -53,7 +56,7 @@ struct Assembly {
         fallbacks: Dictionary(
           configuration.judges.compactMap { judge in judge.fallback.map { (judge.name, $0) } },
           uniquingKeysWith: { first, _ in first })),
-      registry: registry)
+      registry: registry, lane: lane)
     failedCanary = Self.failedCanary(configuration, models)
     readiness = ReadinessProbe(
       judges: guardian.judges, required: Self.required(configuration, policies), canary: failedCanary)
@@ -77,6 +80,12 @@ struct Assembly {
       guard let judge = policy.judge, !names.contains(judge) else { continue }
       note("the policy \"\(policy.name)\" asks for the judge \"\(judge)\", which is not configured")
     }
+    for adapter in configuration.adapters {
+      check(adapter.settings.policy, adapter.settings.judge, at: adapter.value, judges: names, policies)
+    }
+    for upstream in configuration.upstreams {
+      check(upstream.settings.policy, upstream.settings.judge, at: upstream.value, judges: names, policies)
+    }
     for case .model(let reference, let backends, let options) in configuration.judges.map(\.kind) {
       if let profile = policies.profiles[reference.name] {
         check(profile, reference, backends, options, configuration)
@@ -84,6 +93,19 @@ struct Assembly {
         let near = Suggestion.text(for: reference.name, among: policies.profiles.keys)
         reference.value.fail("no profile \"\(reference.name)\" is loaded\(near)")
       }
+    }
+  }
+
+  /// What an adapter or an upstream is judged with must be there.
+  private static func check(
+    _ policy: String?, _ judge: String?, at value: DocumentValue, judges: Set<String>, _ policies: PolicySet
+  ) {
+    if let policy, policies.policies[policy] == nil {
+      let near = Suggestion.text(for: policy, among: policies.policies.keys)
+      value.fail("no policy \"\(policy)\" is loaded\(near)")
+    }
+    if let judge, !judges.contains(judge) {
+      value.fail("no judge \"\(judge)\" is configured\(Suggestion.text(for: judge, among: judges))")
     }
   }
 

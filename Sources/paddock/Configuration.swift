@@ -25,6 +25,10 @@ struct Configuration {
   var defaultJudge = "embedded"
   var judges: [JudgeSettings] = []
   var backends: [String: Backend] = [:]
+  /// Chat servers that the gateway stands in front of, in the order of the file.
+  var upstreams: [UpstreamReference] = []
+  /// The contracts of other gateways that are answered too.
+  var adapters: [AdapterReference] = []
   /// Where verdicts of model judges are kept; nil keeps none.
   var cache: CacheSettings? = CacheSettings()
   var logLevel = Logger.Level.info
@@ -81,9 +85,21 @@ struct Configuration {
     var cuts = CascadeJudge.Cuts()
   }
 
+  /// An upstream of the gateway, and the place to complain at.
+  struct UpstreamReference {
+    var settings: Upstream
+    var value: DocumentValue
+  }
+
   /// A name that can only be checked once the policies are loaded, and the place to complain at.
   struct DocumentReference {
     var name: String
+    var value: DocumentValue
+  }
+
+  /// A contract that is answered, and the place to complain at.
+  struct AdapterReference {
+    var settings: AdapterSettings
     var value: DocumentValue
   }
 

@@ -125,14 +125,19 @@ extension ConfigurationDecoder {
     backend.firstByteTimeout = time("first_byte_timeout_ms")
     backend.concurrency = mapping["concurrency"]?.int(in: 1...100_000) ?? backend.concurrency
     backend.queue = mapping["queue"]?.int(in: 0...1_000_000) ?? backend.queue
-    guard let breaker = mapping["breaker"]?.mapping else { return }
-    backend.breaker.failures = breaker["failures"]?.int(in: 1...1_000_000) ?? backend.breaker.failures
-    backend.breaker.pause =
-      breaker["pause_ms"]?.int(in: 1...3_600_000).map { .milliseconds($0) } ?? backend.breaker.pause
-    breaker.finish()
+    backend.breaker = breaker(mapping)
   }
 
-  private func authorities(_ value: DocumentValue?) -> String? {
+  func breaker(_ mapping: DocumentMapping) -> CircuitBreaker.Settings {
+    var settings = CircuitBreaker.Settings()
+    guard let breaker = mapping["breaker"]?.mapping else { return settings }
+    settings.failures = breaker["failures"]?.int(in: 1...1_000_000) ?? settings.failures
+    settings.pause = breaker["pause_ms"]?.int(in: 1...3_600_000).map { .milliseconds($0) } ?? settings.pause
+    breaker.finish()
+    return settings
+  }
+
+  func authorities(_ value: DocumentValue?) -> String? {
     guard let value, let name = value.string else { return nil }
     guard FileManager.default.isReadableFile(atPath: path(name)) else {
       value.fail("the file cannot be read")
@@ -186,7 +191,7 @@ extension ConfigurationDecoder {
     return words
   }
 
-  private func url(_ value: DocumentValue) -> String? {
+  func url(_ value: DocumentValue) -> String? {
     guard let text = value.string else { return nil }
     guard let url = URL(string: text), let scheme = url.scheme?.lowercased(), ["http", "https"].contains(scheme),
       url.host()?.isEmpty == false, url.user() == nil, url.query() == nil, url.fragment() == nil
@@ -198,7 +203,7 @@ extension ConfigurationDecoder {
   }
 
   /// Secrets come from a file or the environment, so that a configuration can be shown around.
-  private func key(_ mapping: DocumentMapping) -> String? {
+  func key(_ mapping: DocumentMapping) -> String? {
     if let key = mapping["key"] {
       guard key.isOverride else {
         key.fail("a secret does not belong here: use key_file, or an environment variable")

@@ -33,8 +33,9 @@ struct ConfigurationDecoder {
     configuration.gateway.unknownFields =
       mapping["unknown_fields"]?.choice(ClassifyRequest.UnknownFields.self) ?? configuration.gateway.unknownFields
     if let cache = mapping.section("cache") { readCache(cache, &configuration) }
-    // Named in the schema and not built yet: ignoring it would promise what is not kept.
-    mapping["upstreams"]?.fail("not supported by this version of paddock yet; leave it out")
+    readUpstreams(mapping["upstreams"], &configuration)
+    if let gateway = mapping.section("gateway") { readGateway(gateway, &configuration) }
+    readAdapters(mapping["adapters"], &configuration)
     mapping.finish()
     return configuration
   }

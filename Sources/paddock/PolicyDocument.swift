@@ -26,14 +26,22 @@ struct PolicyDocument {
       lines += list("deny", policy.phrases.deny) + list("allow", policy.phrases.allow)
     }
     if !policy.refusal.isEmpty {
-      let texts = policy.refusal.sorted { $0.key < $1.key }.map { "\(quoted($0.key)): \(quoted($0.value))" }
-      lines.append("refusal: { \(texts.joined(separator: ", ")) }")
+      lines.append("refusal:")
+      lines += texts(policy.refusal.texts).map { "  " + $0 }
+      if !policy.refusal.byCategory.isEmpty { lines.append("  categories:") }
+      for (code, texts) in policy.refusal.byCategory.sorted(by: { $0.key < $1.key }) {
+        lines.append("    \(quoted(code)): { \(self.texts(texts).joined(separator: ", ")) }")
+      }
     }
     return lines.joined(separator: "\n") + "\n"
   }
 
   /// JSON strings are YAML.
   private func quoted(_ text: String) -> String { String(decoding: JSON.string(text).encoded, as: UTF8.self) }
+
+  private func texts(_ texts: [String: String]) -> [String] {
+    texts.sorted { $0.key < $1.key }.map { "\(quoted($0.key)): \(quoted($0.value))" }
+  }
 
   private func quoted(_ texts: [String]) -> String { "[" + texts.map(quoted).joined(separator: ", ") + "]" }
 

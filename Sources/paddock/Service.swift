@@ -36,8 +36,8 @@ actor Service {
 
   private static func gateway(_ assembly: Assembly, _ shared: Gateway.Shared) -> Gateway {
     Gateway(
-      guard: assembly.guardian, settings: assembly.configuration.gateway, keys: assembly.keys,
-      readiness: assembly.readiness, shared: shared)
+      guard: assembly.guardian, settings: assembly.configuration.gateway, upstreams: assembly.upstreams,
+      keys: assembly.keys, readiness: assembly.readiness, shared: shared)
   }
 
   /// Listens; returns the listeners with the ports that the kernel chose.
@@ -87,6 +87,7 @@ actor Service {
     }
     if next.server != now.server || next.bodiesBytes != now.bodiesBytes
       || next.gateway.inFlight != now.gateway.inFlight || next.gateway.queue != now.gateway.queue
+      || next.gateway.chats != now.gateway.chats
       || next.loops != now.loops || next.laneThreads != now.laneThreads || next.laneQueue != now.laneQueue
     {
       changed.append("limits")

@@ -51,7 +51,7 @@ class Bench:
         plain, secure = self.free_port(), self.free_port()
         (self.folder / "nginx.conf").write_text(f"""
 daemon off; worker_processes 1; pid {self.folder}/nginx.pid; error_log /dev/null;
-events {{ worker_connections 4096; }}
+events {{ worker_connections 16384; }}
 http {{
   access_log off; keepalive_requests 100000000; client_body_temp_path {self.folder}; proxy_temp_path {self.folder};
   fastcgi_temp_path {self.folder}; uwsgi_temp_path {self.folder}; scgi_temp_path {self.folder};
@@ -264,15 +264,12 @@ def allocations(bench, config):
 
 
 def growth(bench, address):
-    """What a byte costs as bodies grow, and a request as connections do."""
+    """What a byte costs as bodies grow."""
     rows = []
     for size in [1 << 10, 1 << 14, 1 << 17, 1 << 20]:
         body = json.dumps(conversation(1, size - 60))
         rate = bench.rate(f"http://{address}/v1/classify", body, connections=4)
         rows.append([f"body of {size >> 10} KiB, 4 connections", f"{rate:.0f}", f"{1e9 / rate / size:.1f} ns a byte"])
-    for connections in [1, 64, 1000, 10_000]:
-        rate = bench.rate(f"http://{address}/healthz", connections=connections)
-        rows.append([f"`/healthz`, {connections} connections", f"{rate:.0f}", f"{1e6 / rate:.1f} µs a request"])
     for row in rows:
         print(" | ".join(row), flush=True)
     return rows
@@ -330,14 +327,25 @@ def measure_server(bench):
     write("costs", table(["", "measured", "target"], costs(bench, stage_one)))
 
 
+def measure_connections(bench):
+    """What a request costs as connections grow, and what it costs nginx."""
+    nginx = bench.start_nginx()[0]
+    _, address, _ = bench.start_paddock(HERE / "stage-one.yaml", environment={"PADDOCK_LIMITS_CONNECTIONS": "16384"})
+    write("connections", table(["`GET /healthz`", *HEADER[1:]], [
+        bench.side_by_side(f"{count} connection{'s' * (count > 1)}", nginx + "/healthz", f"http://{address}/healthz", connections=count)
+        for count in [1, 64, 1000, 10_000]]))
+
+
 def main():
     bench = Bench(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
-    only = sys.argv[4:] or ["server", "model"]
+    only = sys.argv[4:] or ["server", "model", "connections"]
     try:
         if "model" in only:
             measure_model(bench)
         if "server" in only:
             measure_server(bench)
+        if "connections" in only:
+            measure_connections(bench)
     finally:
         bench.stop()
 

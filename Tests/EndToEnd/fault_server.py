@@ -41,6 +41,10 @@ def chat(text, top=None):
 RESET = object()
 
 
+# By port, kept for whoever counts what a client may still hold open to one that has ended.
+SERVERS = {}
+
+
 class FaultServer:
     """Set `answer` to bytes (sent, then closed if `close`), to None (nothing is ever sent), to a list of steps (bytes to
     send, seconds to wait, RESET), or to a callable that gives one of these."""
@@ -56,6 +60,9 @@ class FaultServer:
         self.connections = 0
         self.requests = []
         self.open = []
+        self.busy = self.most_at_once = 0
+        self.lock = threading.Lock()
+        SERVERS[self.port] = self
 
     def __enter__(self):
         threading.Thread(target=self._accept, daemon=True).start()
@@ -102,13 +109,23 @@ class FaultServer:
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[1:])}
         while len(body) < int(headers.get("content-length", 0)):
             body += connection.recv(65536)
+        with self.lock:
+            self.busy += 1
+            self.most_at_once = max(self.most_at_once, self.busy)
+        try:
+            return self._reply(connection, lines, headers, body)
+        finally:
+            with self.lock:
+                self.busy -= 1
+
+    def _reply(self, connection, lines, headers, body):
         method, path = lines[0].split()[:2]
         if method == "GET":
             models = self.models
             connection.sendall(
                 models if isinstance(models, bytes) else http(json.dumps({"data": [{"id": name} for name in models]})))
             return True
-        request = {"path": path, "headers": headers, "body": json.loads(body)}
+        request = {"method": method, "path": path, "headers": headers, "raw": body, "body": json.loads(body or b"null")}
         self.requests.append(request)
         answer = self.answer(request) if callable(self.answer) else self.answer
         if answer is None:

@@ -136,7 +136,7 @@ def test_every_key_of_the_documented_configuration_is_its_default(tmp_path):
     (tmp_path / "tls").mkdir()
     Authority(tmp_path / "tls", "ca")
     (tmp_path / "policies").symlink_to(ROOT / "policies")
-    assert set(yaml.safe_load("\n".join(lines))) == set(active) | {"backends", "keys"}
+    assert set(yaml.safe_load("\n".join(lines))) == set(active) | {"adapters", "backends", "keys"}
     assert paddock("keys", "add", "somebody", "--file", tmp_path / "keys.yaml").returncode == 0
     done = paddock("classify", "--config", tmp_path / "config.yaml", "--text", "hi")
     assert done.returncode == 0, done.stderr.decode()

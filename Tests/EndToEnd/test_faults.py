@@ -1,8 +1,10 @@
-"""The N-th system call fails, for N = 1, 2, 3 … until none does; and clients that come in masses, dawdle, or break off.
+"""The N-th call of the system or of a library fails, for N = 1, 2, 3 … until none does; and clients that come in masses,
+dawdle, or break off.
 
 Afterwards every client has whole answers or a closed connection, others are served, and nothing is left behind."""
 
 import errno
+import gzip
 import json
 import mmap
 import os
@@ -19,7 +21,7 @@ import pytest
 
 from test_tls import authority, configuration, identity  # noqa: F401  fixtures
 
-CALLS = ["none", "recv", "send", "accept", "wait", "add", "read", "write"]
+CALLS = ["none", "recv", "send", "accept", "wait", "add", "read", "write", "tls", "deflate", "inflate"]
 BODY = json.dumps({"messages": [{"role": "user", "content": "hi"}]})
 POST = f"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
 GET = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -106,7 +108,7 @@ def test_the_nth_call_fails(broken, call, error):
 
 
 @pytest.mark.parametrize("call,error", [("read", errno.ECONNRESET), ("read", errno.EINTR), ("write", errno.EPIPE), ("write", 0),
-                                        ("write", errno.EINTR), ("read", 0)])
+                                        ("write", errno.EINTR), ("read", 0), ("tls", errno.ENOMEM)])
 def test_the_nth_call_of_tls_fails(broken, authority, identity, call, error):  # noqa: F811
     server, orders = broken(configuration(identity, rest="limits: { loops: 1 }"))
     context = ssl.create_default_context(cafile=str(authority.file))
@@ -129,6 +131,34 @@ def fails_over_and_over(server, orders, connect, call, error):
         if not failed and call != "wait" or nth > 60:
             break
     assert nth > 1
+    server.check_for_leaks()
+
+
+def test_without_memory_for_gzip_an_answer_goes_out_plain_and_a_body_is_to_be_sent_again(broken):
+    server, orders = broken("limits: { loops: 1, gzip_bytes: 400 }")
+    body = gzip.compress(BODY.encode())
+    zipped = ["-H", "content-encoding: gzip"]
+    taken = ["-H", "accept-encoding: gzip"]
+    # On the loop, in the lane after a wait, and in the lane for a page that is at hand.
+    asked = [lambda: server.post("/v1/classify", BODY, *taken), lambda: server.post("/v1/classify", body, *zipped, *taken),
+             lambda: server.get("/openapi.json", *taken)]
+    for ask in asked:
+        for nth, fails in [(1, True), (2, False)]:
+            orders.arm("deflate", nth, errno.ENOMEM)
+            answer = ask()
+            assert orders.disarm() == fails and answer.status == 200
+            assert ("content-encoding" in answer.headers) != fails
+            assert json.loads(answer.body if fails else gzip.decompress(answer.body))
+    for nth, fails in [(1, True), (2, False)]:
+        orders.arm("inflate", nth, errno.ENOMEM)
+        answer = server.post("/v1/classify", body, *zipped)
+        assert orders.disarm() == fails
+        if fails:
+            # Nothing is wrong with the body.
+            assert (answer.status, answer.error["code"]) == (429, "overloaded") and answer.headers["retry-after"] == "1"
+        else:
+            assert answer.status == 200 and answer.json["verdict"] == "safe"
+    assert server.metric("paddock_body_bytes") == 0
     server.check_for_leaks()
 
 

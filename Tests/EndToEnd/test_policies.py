@@ -1,5 +1,7 @@
 """Policies of one's own, end to end: categories, phrases, directions, actions, the environment."""
 
+import base64
+
 import pytest
 
 from fault_server import completion
@@ -93,6 +95,23 @@ def test_denied_phrases_are_found_whatever_the_case_and_the_spaces(with_policies
     assert server.classify("ping", policy="phrases")["action"] == "review"
     assert server.classify("ping me", policy="phrases")["action"] == "allow"
     assert server.classify("it is long gone", policy="phrases")["action"] == "allow"
+
+
+def test_denied_phrases_are_found_and_masked_beneath_disguises(with_policies):
+    server = with_policies(phrases=PHRASES)
+    code = base64.b64encode(b"My credit card is lost, what now?").decode()
+    disguises = {"My ｃｒｅｄｉｔ card!": "My [masked]!", "My cre\u200bdit c\u200bard!": "My [masked]!", f"💳 {code} 💳": f"💳 {code[:4]}[masked]{code[20:]} 💳",
+                 # Long enough to be searched in the lane.
+                 "The weather is fine. " * 300 + "My с𝗋𝖾𝖽𝗂𝗍 card!": "The weather is fine. " * 300 + "My [masked]!"}
+    for text, masked in disguises.items():
+        verdict = server.classify(text, policy="phrases", scope="last_message")
+        assert [found["detector"] for found in verdict["findings"]] == ["phrases.deny[1]"], text
+        assert verdict["verdict"] == "unsafe" and verdict["action"] in ("mask", "block")
+        if verdict["action"] == "mask":
+            assert verdict["output"][0]["content"][0]["text"] == masked
+    # An allowed text is allowed as it is written.
+    zombies = "How do I kill all zombie processes of that user?"
+    assert server.classify(base64.b64encode(zombies.encode()).decode(), policy="phrases")["findings"] == []
 
 
 def test_masked_spans_are_replaced_and_the_rest_is_kept(with_policies):

@@ -122,6 +122,44 @@ def test_a_breaker_opens_after_failures_and_closes_when_the_server_is_back(start
     assert server.metric('paddock_backend_breaker_open{backend="b0"}') == 0
 
 
+def test_a_server_that_hangs_leaves_another_one_its_share_of_the_deadline(start, faults, second):
+    faults.answer = None
+    second.answer = completion("unsafe\nS9")
+    server = start(configuration(faults.url, second.url, backend="breaker: { failures: 1, pause_ms: 60000 }")
+                   .replace("ms: 500", "ms: 60000"))
+    verdict = server.classify("hi", deadline_ms=4000)
+    assert (verdict["verdict"], verdict["events"], len(faults.requests)) == ("unsafe", ["failover"], 1)
+    assert server.metric('paddock_backend_calls_total{backend="b0",outcome="backend_passed_over"}') == 1
+    # It has not failed, but others are asked before it.
+    assert server.metric('paddock_backend_breaker_open{backend="b0"}') == 0
+    again = server.classify("again", deadline_ms=4000)
+    assert (again["verdict"], again["events"], len(faults.requests)) == ("unsafe", [], 1)
+    # Both hang: that is the caller's deadline, and it blocks.
+    second.answer = None
+    late = server.classify("late", deadline_ms=600)
+    assert (late["verdict"], late["action"], late["events"]) == ("not_judged", "block", ["failover"])
+    assert late["coverage"]["not_judged"][0]["reason"] == "caller_deadline"
+
+
+def test_nothing_is_kept_for_a_server_that_cannot_be_asked(start, second):
+    second.answer = lambda request: [2.5, completion("safe")] if "slow" in request["body"]["prompt"] else completion("safe")
+    server = start(configuration(
+        f"http://127.0.0.1:{free_port()}/v1", second.url, backend="breaker: { failures: 1, pause_ms: 60000 }")
+        .replace("ms: 500", "ms: 60000"))
+    assert server.classify("hi")["events"] == ["failover"]
+    verdict = server.classify("slow", deadline_ms=4000)
+    assert (verdict["verdict"], verdict["events"]) == ("safe", ["breaker_open"])
+
+
+def test_one_call_after_the_other_needs_one_connection_and_leaves_nothing_else_open(start, faults):
+    server = start(configuration(faults.url) + "limits: { loops: 1 }\n")
+    for n in range(40):
+        assert server.classify(f"hi {n}")["verdict"] == "safe"
+    # Beside it a pair of sockets, by which curl can be woken.
+    wait_for(lambda: server.held() - server.held_at_start == {faults.port: 1, "local socket": 2})
+    assert faults.connections == 1
+
+
 def test_a_refused_request_does_not_open_the_breaker_for_others(start, faults):
     faults.answer = lambda request: http("{}", "400 Bad") if "poison" in request["body"]["prompt"] else completion("safe")
     server = start(configuration(faults.url, backend="breaker: { failures: 2 }"))

@@ -46,7 +46,9 @@ private final class Echo: Application, RequestHandler {
     return ServerResponse(status: 200, body: Array(text.utf8))
   }
 
-  func response(to failure: ServerFailure) -> ServerResponse { ServerResponse(status: failure.status) }
+  func response(to failure: ServerFailure, route: RouteLabel?) -> ServerResponse {
+    ServerResponse(status: failure.status)
+  }
   func finished(_ record: RequestRecord) { records.withLock { $0.append(record) } }
 }
 
@@ -71,19 +73,7 @@ private struct Fixture {
     self.address = try await server.listen(at: try #require(ListenAddress(address)))
   }
 
-  /// Drains, and checks that every descriptor was given back and every handler finished.
-  func end() async {
-    await server.drain()
-    #expect(server.connectionCount == 0 && bodies.taken == 0)
-    for loop in server.group.loops {
-      await withCheckedContinuation { continuation in
-        loop.execute {
-          #expect(loop.registrationCount == 0 && loop.timerCount == 0)
-          continuation.resume()
-        }
-      }
-    }
-  }
+  func end() async { await server.end(bodies) }
 }
 
 /// The answer's content and status, without the headers that change.
@@ -165,6 +155,20 @@ private func brief(_ answer: String) -> String {
       "POST /no HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + String(repeating: "x", count: 900_000))
     let answer = client.read()
     #expect(answer.contains("404") && answer.contains("Connection: close"))
+    await fixture.end()
+  }
+
+  @Test("A refused request's body that comes byte by byte is read over, and no byte of the next request with it")
+  func refusedInPieces() async throws {
+    let fixture = try await Fixture()
+    let client = RawClient(fixture.address)
+    client.write("POST /no HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n")
+    #expect(client.read(until: "no").contains("404"))
+    for byte in "GETGET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".utf8 {
+      client.write([byte])
+      usleep(1_000)
+    }
+    #expect(brief(client.read()) == "200 GET /b ")
     await fixture.end()
   }
 

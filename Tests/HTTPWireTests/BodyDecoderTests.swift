@@ -63,6 +63,39 @@ private func outcome(_ body: RequestHead.Body, _ bytes: [UInt8], splits: [Int], 
     #expect(outcome(.chunked, Array("0\r\nA: \(long)".utf8), splits: []) == "malformed_chunk")
   }
 
+  @Test(
+    "A chunk says its length in hexadecimal digits, and no chunk is empty", arguments: [1, 9, 15, 16, 255, 256, 65_536])
+  func encodes(count: Int) {
+    let content = [UInt8](repeating: 0x78, count: count)
+    var bytes = Array("before".utf8)
+    BodyEncoder.append(chunk: content, to: &bytes)
+    BodyEncoder.append(chunk: [], to: &bytes)
+    #expect(bytes == Array("before\(String(count, radix: 16))\r\n".utf8) + content + [0x0D, 0x0A])
+  }
+
+  @Test("A body whose content is taken away between pieces ends where it ends, and its limit holds for all of it")
+  func takenAway() throws {
+    for (body, text) in [(RequestHead.Body.length(9), "abcdefghi"), (.chunked, "4\r\nabcd\r\n5\r\nefghi\r\n0\r\n\r\n")]
+    {
+      var decoder = try BodyDecoder(body, limit: 9)
+      var pieces: [UInt8] = []
+      for byte in text.utf8 {
+        #expect(!decoder.isDone)
+        var content: [UInt8] = []
+        _ = try [byte].withUnsafeBufferPointer { try decoder.decode($0, into: &content) }
+        pieces += content
+      }
+      #expect(decoder.isDone && pieces == Array("abcdefghi".utf8))
+    }
+    var decoder = try BodyDecoder(.chunked, limit: 8)
+    #expect(throws: HTTPError.bodyTooLarge) {
+      for byte in "4\r\nabcd\r\n5\r\n".utf8 {
+        var content: [UInt8] = []
+        _ = try [byte].withUnsafeBufferPointer { try decoder.decode($0, into: &content) }
+      }
+    }
+  }
+
   @Test("Any content survives any chunking")
   func roundTrip() {
     var generator = SystemRandomNumberGenerator()
@@ -71,10 +104,10 @@ private func outcome(_ body: RequestHead.Body, _ bytes: [UInt8], splits: [Int], 
       var (bytes, rest): ([UInt8], ArraySlice<UInt8>) = ([], content[...])
       while !rest.isEmpty {
         let size = Int.random(in: 1...rest.count, using: &generator)
-        bytes += Array((String(size, radix: 16) + "\r\n").utf8) + rest.prefix(size) + [0x0D, 0x0A]
+        BodyEncoder.append(chunk: Array(rest.prefix(size)), to: &bytes)
         rest = rest.dropFirst(size)
       }
-      bytes += Array("0\r\n\r\n".utf8)
+      bytes += BodyEncoder.end
       let expected = "\(String(decoding: content, as: UTF8.self)) done \(bytes.count)"
       #expect(outcome(.chunked, bytes, splits: [Int.random(in: 0..<bytes.count, using: &generator)]) == expected)
     }
@@ -88,7 +121,7 @@ private func outcome(_ body: RequestHead.Body, _ bytes: [UInt8], splits: [Int], 
     ResponseHead.appendStart(to: &bytes, status: 429, date: HTTPDate.bytes(secondsSince1970: 784_111_777))
     ResponseHead.append("Retry-After", "1\r\nX: y", to: &bytes)
     ResponseHead.append("Content-Type", "application/json", to: &bytes)
-    ResponseHead.appendEnd(to: &bytes, contentLength: 1070, keepsAlive: false, version: .http11)
+    ResponseHead.appendEnd(to: &bytes, framing: .length(1070), keepsAlive: false, version: .http11)
     #expect(
       String(decoding: bytes, as: UTF8.self)
         == "HTTP/1.1 429 Too Many Requests\r\nServer: paddock\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: 1X: y\r\n"

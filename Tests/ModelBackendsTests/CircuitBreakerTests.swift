@@ -46,6 +46,43 @@ import Testing
     }
   }
 
+  @Test("A server that was late stays closed and stands back for a pause; an answer ends that")
+  func late() {
+    let breaker = breaker()
+    for _ in 0..<9 { breaker.record(.late, now: start) }
+    #expect(!breaker.isOpen && breaker.isLate(now: start + .seconds(9)) && !breaker.isLate(now: start + .seconds(10)))
+    breaker.record(.success, now: start)
+    #expect(!breaker.isLate(now: start))
+  }
+
+  @Test("A late probe shows nothing, and whether a call would be let through can be asked without making one")
+  func lateProbe() {
+    let breaker = breaker()
+    #expect(breaker.wouldAdmit(now: start))
+    for _ in 0..<3 { breaker.record(.failure, now: start) }
+    #expect(!breaker.wouldAdmit(now: start))
+    let later = start + .seconds(13)
+    for _ in 0..<2 {
+      #expect(breaker.wouldAdmit(now: later) && breaker.wouldAdmit(now: later) && breaker.admit(now: later))
+      #expect(!breaker.wouldAdmit(now: later) && breaker.isOpen)
+      breaker.record(.late, now: later)
+    }
+  }
+
+  @Test(
+    "A call gets what the servers behind it leave: an equal part each, or their timeouts where these are shorter",
+    arguments: [
+      (1_000, [], 1_000), (1_000, [5_000], 500), (1_000, [5_000, 5_000, 5_000], 250), (1_000, [100], 900),
+      (1_000, [100, 5_000], 567), (150, [5_000], 100), (90, [5_000], 90), (10_000, [5_000], 5_000), (1_000, [0], 1_000),
+    ] as [(Int, [Int], Int)])
+  func shares(left: Int, timeouts: [Int], expected: Int) {
+    let limit = CallLimit(
+      deadline: start + .milliseconds(left), keepingTimeFor: timeouts.map { .milliseconds($0) }, now: start)
+    let share = start.duration(to: limit.instant)
+    #expect(abs(share / .milliseconds(1) - Double(expected)) < 1)
+    #expect(limit.isShare == (expected < left) && limit.failure == (expected < left ? .passedOver : .deadline))
+  }
+
   @Test("Second tries add a tenth over time, and ten can be saved up")
   func budget() {
     let budget = RetryBudget()

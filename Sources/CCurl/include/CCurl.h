@@ -35,6 +35,12 @@ static inline CURLcode ccurl_set_write(CURL *easy, ccurl_write_callback callback
   return code == CURLE_OK ? curl_easy_setopt(easy, CURLOPT_WRITEDATA, context) : code;
 }
 
+/// Like `ccurl_set_write`, for the lines of the head.
+static inline CURLcode ccurl_set_header(CURL *easy, ccurl_write_callback callback, void *context) {
+  CURLcode code = curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, callback);
+  return code == CURLE_OK ? curl_easy_setopt(easy, CURLOPT_HEADERDATA, context) : code;
+}
+
 static inline long ccurl_status(CURL *easy) {
   long status = 0;
   curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
@@ -75,6 +81,9 @@ static inline CURL *ccurl_next_done(CURLM *multi, CURLcode *result) {
   return 0;
 }
 
+/// What a write callback returns to be offered the same bytes again after `curl_easy_pause`.
+static const size_t ccurl_write_later = CURL_WRITEFUNC_PAUSE;
+static const int ccurl_pause_nothing = CURLPAUSE_CONT;
 static const int ccurl_poll_in = CURL_POLL_IN;
 static const int ccurl_poll_out = CURL_POLL_OUT;
 static const int ccurl_poll_inout = CURL_POLL_INOUT;

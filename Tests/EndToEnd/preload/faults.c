@@ -1,5 +1,5 @@
-// Loaded before the C library: lets the N-th call of one kind fail, as a test says through a file that both map. What it
-// does not fail goes on to the C library.
+// Loaded before all libraries: lets the N-th call of one kind fail, as a test says through a file that both map. What it
+// does not fail goes on to the library that has it.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -14,7 +14,10 @@
 #include <unistd.h>
 
 // The order is that of test_faults.py.
-enum call { call_none, call_recv, call_send, call_accept, call_wait, call_add, call_read, call_write };
+enum call {
+  call_none, call_recv, call_send, call_accept, call_wait, call_add, call_read, call_write, call_tls, call_deflate,
+  call_inflate
+};
 
 struct orders {
   _Atomic int call;    // which call is to fail
@@ -99,4 +102,23 @@ int epoll_wait(int set, struct epoll_event *events, int capacity, int millisecon
   size_t size = capacity == 256;
   FAIL_OR_SHORTEN(call_wait, size)
   return NEXT(epoll_wait)(set, events, capacity, milliseconds);
+}
+
+// Of libssl and libz, which want memory for each stream; without their headers, so that the names can be taken.
+
+void *SSL_new(void *context);
+int deflateInit2_(void *stream, int level, int method, int bits, int memory, int strategy, const char *version, int size);
+int inflateInit2_(void *stream, int bits, const char *version, int size);
+
+static const int no_memory = -4;  // Z_MEM_ERROR
+
+void *SSL_new(void *context) { return strikes(call_tls) ? NULL : NEXT(SSL_new)(context); }
+
+int deflateInit2_(void *stream, int level, int method, int bits, int memory, int strategy, const char *version, int size) {
+  if (strikes(call_deflate)) return no_memory;
+  return NEXT(deflateInit2_)(stream, level, method, bits, memory, strategy, version, size);
+}
+
+int inflateInit2_(void *stream, int bits, const char *version, int size) {
+  return strikes(call_inflate) ? no_memory : NEXT(inflateInit2_)(stream, bits, version, size);
 }

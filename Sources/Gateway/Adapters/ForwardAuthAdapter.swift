@@ -1,0 +1,55 @@
+import Conversations
+import Guard
+import HTTPServing
+import HTTPWire
+import Screening
+import StrictJSON
+
+/// Forward auth with the body: Envoy's `ext_authz` over HTTP with `with_request_body` (Envoy's API reference,
+/// `extensions.filters.http.ext_authz.v3`) and Traefik's `forwardAuth` with `forwardBody`.
+///
+/// The proxy sends the client's own request, whatever its method and path; 200 lets it pass, anything else is handed to
+/// the client. Both take a status of 500 and more for a broken guard, which a proxy can be told to ignore, so what could
+/// not be judged is never answered with one.
+struct ForwardAuthAdapter: Adapter {
+  let settings: AdapterSettings
+  let paths = ["/*"]
+
+  /// The body is a chat API's own.
+  static let fields = ChatBody.fields
+
+  func exchange(_ call: AdapterCall) throws(APIError) -> AdapterExchange {
+    // Envoy cuts a body that is longer than its buffer, and says so.
+    guard call.head.headers.values("x-envoy-auth-partial-body").allSatisfy({ $0.lowercased() == "false" }) else {
+      throw APIError(
+        status: 403, code: "not_judged", message: "the proxy sent a part of the body only, so it cannot be judged")
+    }
+    if call.body.isEmpty, settings.allowsWithoutBody { return AdapterExchange(queries: []) { Self.response($0) } }
+    guard !call.body.isEmpty else {
+      throw APIError(status: 403, code: "not_judged", message: "the request has no body that could be judged")
+    }
+    let conversation = try ChatBody.conversation(ofChatBody: ClassifyRequest.parse(call.body))
+    return AdapterExchange(queries: [Query(conversation: conversation)]) { verdicts throws(APIError) in
+      guard verdicts.contains(where: { $0 != nil }) else { throw APIError(.nothingInScope) }
+      return Self.response(verdicts)
+    }
+  }
+
+  private static func response(_ verdicts: [Verdict?]) -> ServerResponse {
+    let summary = VerdictSummary(verdicts)
+    guard summary.blocks else { return ServerResponse(status: 200, headers: summary.headers) }
+    let code = summary.verdict == .unsafe ? "content_policy_violation" : "not_judged"
+    let error = APIError(status: 403, code: code, message: summary.reason)
+    return .json(status: 403, error.json, headers: summary.headers)
+  }
+
+  /// 401, 413 and 429 tell the operator something; everything else is a refusal like any.
+  func status(of error: APIError) -> Int { [401, 413, 429].contains(error.status) ? error.status : 403 }
+
+  /// OpenAI's error object, which the client of a chat API reads.
+  func body(of error: APIError) -> [UInt8] {
+    var error = error
+    error.status = status(of: error)
+    return error.json
+  }
+}

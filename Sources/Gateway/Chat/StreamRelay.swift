@@ -1,0 +1,279 @@
+import ChatContracts
+import Conversations
+import EventLoops
+import Guard
+import HTTPServing
+import HTTPWire
+import ModelBackends
+import Policies
+import Screening
+
+/// Passes a streamed answer on as the stream gate allows: reads events, asks for verdicts, writes what was released.
+///
+/// An actor on its connection's loop. Reading and writing are two tasks: the reader stops while the gate holds all that it
+/// may or the client takes nothing, and so the upstream stops too.
+actor StreamRelay {
+  nonisolated let loop: EventLoop
+  nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+  private let exchange: ChatExchange
+  private let upstream: UpstreamAnswer
+  private let endpoints: Endpoints
+  private var settings: StreamSettings { endpoints.settings.stream }
+
+  private var gate: StreamGate<Lane>
+  private var parser: EventStreamParser
+  private var reader: ChatStreamReader
+  private var ending: ChatStreamEnding
+  /// Events that the gate holds, in order.
+  private var held: ArraySlice<ServerSentEvent> = []
+  /// What lanes are that hold no plain text.
+  private var kinds: [Lane: Part.Kind] = [:]
+  private var usage: TokenUsage?
+  private var worst: Verdict?
+  private var isClean = true
+  /// The only lane and its text, as the client will send it back with its next turn; nil once there is more than that, or
+  /// too much.
+  private var plain: (lane: Lane, text: String)?
+  private var isPlain = true
+
+  private let outbox = StreamOutbox()
+  private var isOver: Bool { outbox.isClosed }
+  /// Why the upstream's answer ended before its end; told to the client behind what was judged of it.
+  private var breakage: String?
+  private var timer: LoopTimer?
+  private var timerDeadline: ContinuousClock.Instant?
+  /// When to look whether the client has heard nothing for too long.
+  private var aliveCheck: ContinuousClock.Instant
+  private var judgements: [Task<Void, Never>] = []
+
+  init(_ exchange: ChatExchange, _ upstream: UpstreamAnswer, endpoints: Endpoints, loop: EventLoop) {
+    self.loop = loop
+    self.exchange = exchange
+    self.upstream = upstream
+    self.endpoints = endpoints
+    let settings = endpoints.settings.stream
+    aliveCheck = .now + settings.keepAlive
+    gate = StreamGate(settings: settings, keepsText: exchange.api.repeatsText)
+    parser = EventStreamParser(limit: settings.bufferBytes)
+    reader = ChatStreamReader(exchange.api)
+    let stamp = ChatStamp.now(for: exchange.api)
+    ending = ChatStreamEnding(exchange.api, request: exchange.chat, id: stamp.id, created: stamp.created)
+  }
+
+  /// Runs until all that may leave has left, or the client has.
+  func run(_ writer: ResponseWriter) async {
+    arm()
+    let source = Task(executorPreference: loop) { await self.read() }
+    await withTaskCancellationHandler {
+      await outbox.write(to: writer)
+    } onCancel: {
+      loop.execute { self.assumeIsolated { $0.stop() } }
+    }
+    stop()
+    await source.value
+    for judgement in judgements { judgement.cancel() }
+    finish()
+  }
+
+  /// Ends everything that still waits.
+  private func stop() {
+    outbox.close()
+    upstream.cancel()
+    timer?.cancel()
+    timer = nil
+  }
+
+  // MARK: Reading
+
+  private func read() async {
+    do {
+      while !isOver, let bytes = try await upstream.next() {
+        if isOver { return }
+        var events: [ServerSentEvent] = []
+        defer { take(events) }
+        try parser.feed(bytes, into: &events)
+        await outbox.waitForRoom { gate.wantsMore }
+      }
+      if !gate.hasEnded { broken("upstream_broke_off") }
+    } catch {
+      broken("upstream_broke_off")
+    }
+  }
+
+  private func take(_ events: [ServerSentEvent]) {
+    for event in events where !isOver {
+      let step: ChatStreamStep
+      do { step = try reader.read(event) } catch { return broken("upstream_unreadable") }
+      note(step)
+      held.append(event)
+      apply(gate.received(Self.gateEvent(event, step), at: .now))
+    }
+  }
+
+  private static func gateEvent(_ event: ServerSentEvent, _ step: ChatStreamStep) -> StreamGate<Lane>.Event {
+    var found = StreamGate<Lane>.Event(bytes: event.raw)
+    // Half of a call says nothing of what it does.
+    found.deltas = step.deltas.map { ($0.lane, $0.kind == .text ? .text : .whole, $0.text) }
+    found.deltas += step.opaque.map { (Lane(choice: Self.opaque, path: $0), .opaque, "?") }
+    found.ended = step.ended
+    found.snapshots = step.snapshots.map { ($0.lane, $0.text) }
+    found.isLast = step.isLast
+    return found
+  }
+
+  private func note(_ step: ChatStreamStep) {
+    usage = step.usage ?? usage
+    for delta in step.deltas where delta.kind != .text { kinds[delta.lane] = delta.kind }
+    for delta in step.deltas where isPlain {
+      if plain == nil { plain = (delta.lane, "") }
+      plain?.text += delta.text
+      isPlain = delta.kind == .text && plain?.lane == delta.lane && plain?.text.utf8.count ?? 0 <= Self.plainBytes
+    }
+    if !step.opaque.isEmpty { isPlain = false }
+    if !isPlain { plain = nil }
+  }
+
+  private static let plainBytes = 65_536
+  /// Stands for the choice of what no judge reads.
+  private static let opaque = -1
+
+  // MARK: The gate
+
+  private func apply(_ actions: [StreamGate<Lane>.Action]) {
+    var rest = actions[...]
+    while !isOver, let action = rest.popFirst() {
+      switch action {
+      case .settled: break
+      case .release(let bytes, let events):
+        release(bytes, events)
+      case .halt(let reason): return halt(reason)
+      case .assess(let assessment):
+        guard let verdict = judge(assessment) else { continue }
+        rest += took(verdict, assessment)
+      }
+    }
+    arm()
+    if gate.isFinished { finishWriting() }
+    if gate.wantsMore { outbox.wakeReader() }
+  }
+
+  private func release(_ bytes: [UInt8], _ events: Int) {
+    for event in held.prefix(events) { ending.released(event) }
+    held = held.dropFirst(events)
+    // The head left before there was a verdict; what it would have said stands before the last event.
+    let isRemarkable = gate.isFinished && worst.map { $0.decision.action > .allow } ?? false
+    outbox.send(isRemarkable ? comment() + bytes : bytes)
+  }
+
+  private func finishWriting() {
+    guard gate.hasEnded, !isOver else { return }
+    if let breakage {
+      isClean = false
+      outbox.send(ending.error("the upstream's answer broke off", type: "server_error", code: breakage))
+      endpoints.chats.metrics.halted(breakage)
+    }
+    outbox.close()
+  }
+
+  /// The verdict, where it needs no waiting; else it is told later, and nil is returned.
+  private func judge(_ assessment: StreamGate<Lane>.Assessment) -> Verdict? {
+    let query = exchange.query(about: message(assessment), received: .now)
+    let judgement: Judgement
+    do { judgement = try endpoints.safetyGuard.begin(query) } catch {
+      halt(.verdict)
+      return nil
+    }
+    if let verdict = judgement.atOnce() {
+      endpoints.log(verdict, request: exchange.request.id, query)
+      return verdict
+    }
+    judgements.append(
+      Task(executorPreference: loop) {
+        let verdict = await judgement.finish()
+        if !Task.isCancelled { await self.judged(verdict, assessment, query) }
+      })
+    return nil
+  }
+
+  /// What a stretch of a lane is to a judge: a message of its own.
+  private func message(_ assessment: StreamGate<Lane>.Assessment) -> Message {
+    let lane = assessment.lane
+    guard lane.choice != Self.opaque else {
+      return Message(role: .assistant, parts: [Part(path: lane.path, kind: .opaque, text: "")])
+    }
+    return Message(
+      role: .assistant, parts: [Part(path: lane.path, kind: kinds[lane] ?? .text, text: assessment.text)])
+  }
+
+  private func judged(_ verdict: Verdict, _ assessment: StreamGate<Lane>.Assessment, _ query: Query) {
+    guard !isOver else { return }
+    endpoints.log(verdict, request: exchange.request.id, query)
+    apply(took(verdict, assessment))
+  }
+
+  /// A masked span stands in bytes that are passed on as they are, so it cannot be masked here: it is blocked.
+  private func took(
+    _ verdict: Verdict, _ assessment: StreamGate<Lane>.Assessment
+  ) -> [StreamGate<Lane>.Action] {
+    worst = worst?.worst(verdict) ?? verdict
+    isClean = isClean && verdict.isClean
+    return gate.assessed(assessment, passes: verdict.decision.action < .mask, at: .now)
+  }
+
+  // MARK: Ends
+
+  /// The answer ends here: one last event of the API's own, and the upstream is called off.
+  private func halt(_ reason: StreamGate<Lane>.Halt) {
+    guard !isOver else { return }
+    isClean = false
+    outbox.send(comment() + ending.refusal(exchange.refusalText(worst), usage: usage))
+    endpoints.chats.metrics.halted(reason.name)
+    stop()
+  }
+
+  /// The upstream did not end its answer: what came is judged as it is, and behind it the client is told.
+  private func broken(_ code: String) {
+    guard !isOver, !gate.hasEnded else { return }
+    breakage = code
+    upstream.cancel()
+    apply(gate.ended(at: .now))
+  }
+
+  private func finish() {
+    endpoints.chats.metrics.ended(received: gate.received, judged: gate.judged)
+    guard isClean, gate.hasEnded, let plain, !plain.text.isEmpty else { return }
+    let message = Message(role: .assistant, parts: [Part(path: plain.lane.path, kind: .text, text: plain.text)])
+    endpoints.chats.judged.remember(exchange.chain.appending(message))
+  }
+
+  /// What a verdict says, as a comment of the stream: its head left before there was one.
+  private func comment() -> [UInt8] {
+    guard let worst else { return [] }
+    return ChatHeaders.verdict(worst).flatMap { Array(": \($0.name): \($0.value)\n".utf8) } + [0x0A]
+  }
+
+  // MARK: Time
+
+  private func arm() {
+    guard !isOver else { return }
+    let next = min(gate.nextDeadline ?? aliveCheck, aliveCheck)
+    // Most deadlines never come: a timer that fires too early arms itself anew.
+    if let timerDeadline, timerDeadline <= next { return }
+    timer?.cancel()
+    timerDeadline = next
+    timer = loop.schedule(at: next) { [weak self] in self?.assumeIsolated { $0.tick() } }
+  }
+
+  private func tick() {
+    timerDeadline = nil
+    guard !isOver else { return }
+    let now = ContinuousClock.now
+    if aliveCheck <= now {
+      let isSilent = outbox.isEmpty && outbox.lastWrite + settings.keepAlive <= now
+      if isSilent { outbox.send(Array(": keep-alive\n\n".utf8)) }
+      aliveCheck = max(outbox.lastWrite, isSilent || !outbox.isEmpty ? now : outbox.lastWrite) + settings.keepAlive
+    }
+    apply(gate.tick(at: now))
+  }
+}

@@ -1,0 +1,38 @@
+import HTTPWire
+import ModelBackends
+
+extension UpstreamCall {
+  /// A caller's request as an upstream gets it.
+  init(_ upstream: Upstream, path: String, query: String? = nil, method: String, head: RequestHead, body: [UInt8]?) {
+    self.init(
+      url: upstream.url + path + (query.map { "?" + $0 } ?? ""), method: method,
+      headers: ChatHeaders.outgoing(head, to: upstream, hasBody: body != nil), body: body,
+      connectTimeout: upstream.connectTimeout, firstByteTimeout: upstream.firstByteTimeout,
+      idleTimeout: upstream.idleTimeout, authorities: upstream.authorities)
+  }
+}
+
+extension UpstreamAnswer {
+  /// The media type of the content, lower-case, without parameters.
+  var mediaType: String {
+    let value = headers.last { $0.name.lowercased() == "content-type" }?.value ?? ""
+    return value.prefix { $0 != ";" }.trimmingSpaces.lowercased()
+  }
+}
+
+extension APIError {
+  /// Why no upstream answered.
+  init(_ failure: UpstreamPool.Failure) {
+    switch failure {
+    case .noUpstream:
+      self.init(status: 404, code: "model_not_found", message: "no upstream serves this model here", param: "model")
+    case .cancelled: self.init(status: 503, code: "cancelled", message: "the request was given up")
+    case .failed(.timeout), .failed(.deadline):
+      self.init(status: 504, code: "upstream_timeout", message: "the upstream did not answer in time")
+    case .failed(let failure):
+      self.init(
+        status: 502, code: failure.code.replacing("backend_", with: "upstream_"),
+        message: "the upstream could not be reached or broke off")
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import HTTPServing
+import HTTPWire
+import ModelBackends
+import StrictJSON
+
+/// Routes that go on to an upstream without a judgement: the list of models, and what the configuration names.
+extension Endpoints {
+  func passThrough(_ passthrough: Upstream.Passthrough, prefix: String, _ request: ServerRequest) -> Answer {
+    .later {
+      guard let permit = await Permit.take(from: self.chats.gate) else { return APIError.overloaded.response() }
+      do throws(APIError) {
+        return try await self.passed(passthrough, prefix, request, permit)
+      } catch {
+        return error.response()
+      }
+    }
+  }
+
+  private func passed(
+    _ passthrough: Upstream.Passthrough, _ prefix: String, _ request: ServerRequest, _ permit: Permit
+  ) async throws(APIError) -> ServerResponse {
+    let hosts = chats.upstreams.hosts.filter { host in
+      host.upstream.prefix == prefix && (passthrough == .models || host.upstream.passthrough.contains(passthrough))
+    }
+    let body = passthrough.method == "GET" ? nil : try await body(of: request)
+    let head = request.head
+    let (answer, upstream): (UpstreamAnswer, Upstream)
+    do throws(UpstreamPool.Failure) {
+      (answer, upstream) = try await chats.upstreams.send(hosts) { upstream in
+        UpstreamCall(
+          upstream, path: passthrough.path, query: head.query, method: passthrough.method, head: head, body: body)
+      }
+    } catch { throw APIError(error) }
+    var headers = ChatHeaders.incoming(answer.headers) + [("x-paddock-upstream", upstream.name)]
+    if passthrough != .models {
+      chats.metrics.passedThrough()
+      headers.append(("x-paddock-judged", "no"))
+    }
+    if let type = answer.headers.last(where: { $0.name.lowercased() == "content-type" }) {
+      headers.append(("Content-Type", type.value))
+    }
+    var response = ServerResponse(status: answer.status, headers: headers)
+    response.stream = { writer in
+      await Self.copy(answer, to: writer)
+      withExtendedLifetime(permit) {}
+    }
+    return response
+  }
+
+  private static func copy(_ answer: UpstreamAnswer, to writer: ResponseWriter) async {
+    do {
+      while let bytes = try await answer.next() { try await writer.write(bytes) }
+    } catch {
+      answer.cancel()
+      // What broke off must not look whole.
+      writer.abort()
+    }
+  }
+}
+
+extension Upstream.Passthrough {
+  /// What clients ask before they chat.
+  static let models = Upstream.Passthrough(method: "GET", path: "/models")
+}

@@ -1,0 +1,78 @@
+import Conversations
+import Locking
+import Policies
+
+/// Which beginnings of conversations were judged safe, so that of a conversation that grows only the new turns are judged.
+///
+/// A beginning is known by a keyed hash over all its messages and the digests of what judged it. It is remembered only
+/// where every part was judged and nothing was found, so what stands there needs no look of its own again.
+public final class JudgedTurns: Sendable {
+  /// The beginnings of one conversation, the shortest first.
+  public struct Chain: Sendable {
+    fileprivate var keys: [VerdictKey] = []
+    fileprivate let root: VerdictKey
+
+    fileprivate init(root: VerdictKey) { self.root = root }
+
+    /// The chain with one more message.
+    public func appending(_ message: Message) -> Chain {
+      var chain = self
+      chain.keys.append(VerdictKey((keys.last ?? root).text, JudgedTurns.text(of: message)))
+      return chain
+    }
+  }
+
+  private struct Generations {
+    var young: Set<VerdictKey> = []
+    var old: Set<VerdictKey> = []
+  }
+
+  private let limit: Int
+  private let generations = Locked(Generations())
+
+  /// Remembers about `limit` beginnings, about 100 bytes each; those that nobody asks for are forgotten first.
+  public init(limit: Int = 65_536) { self.limit = limit }
+
+  /// The beginnings of a conversation, as a policy and a judge see them for a tenant.
+  public static func chain(of conversation: Conversation, policy: Policy, judge: JudgeDescription, tenant: String)
+    -> Chain
+  {
+    conversation.messages.reduce(Chain(root: VerdictKey(policy.digest, judge.name, judge.digest, tenant))) {
+      $0.appending($1)
+    }
+  }
+
+  /// How many of the first messages were judged safe before.
+  public func judged(_ chain: Chain) -> Int {
+    generations.withLock { generations in
+      for index in chain.keys.indices.reversed() {
+        let key = chain.keys[index]
+        if generations.young.contains(key) { return index + 1 }
+        if generations.old.contains(key) {
+          insert(key, &generations)
+          return index + 1
+        }
+      }
+      return 0
+    }
+  }
+
+  /// All of the conversation was judged, and is safe.
+  public func remember(_ chain: Chain) {
+    guard let key = chain.keys.last else { return }
+    generations.withLock { insert(key, &$0) }
+  }
+
+  private func insert(_ key: VerdictKey, _ generations: inout Generations) {
+    if generations.young.count >= limit / 2 { generations = Generations(old: generations.young) }
+    generations.young.insert(key)
+  }
+
+  /// Role and parts, each with its length; where a part stands in the message does not matter to a judge.
+  private static func text(of message: Message) -> String {
+    message.parts.reduce(into: message.role.rawValue) { text, part in
+      if part.isReadable, part.text.isEmpty { return }
+      text += "\n\(part.kind) \(part.text.utf8.count)\n\(part.text)"
+    }
+  }
+}

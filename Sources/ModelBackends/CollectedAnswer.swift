@@ -1,0 +1,42 @@
+import EventLoops
+
+/// What came back.
+struct HTTPReply: Sendable {
+  var status: Int
+  var body: [UInt8]
+  /// Why the body is only a part of it; nil where it is whole.
+  var cut: BackendFailure?
+}
+
+/// Keeps the body of an answer until all of it is there. Loop-confined.
+final class CollectedAnswer: TransferSink, @unchecked Sendable {
+  /// No verdict is longer; log probabilities take the most of it.
+  static let maximumBytes = 4 << 20
+
+  /// What came of it; nil while it comes.
+  private(set) var result: Result<HTTPReply, BackendFailure>?
+  let end: LoopCondition
+  private var received: [UInt8] = []
+
+  init(loop: EventLoop) { end = LoopCondition(loop: loop) }
+
+  var hasBegun: Bool { !received.isEmpty }
+
+  func take(head line: UnsafeRawBufferPointer) -> Bool { true }
+
+  func take(body bytes: UnsafeRawBufferPointer) -> Intake {
+    guard received.count + bytes.count <= Self.maximumBytes else { return .tooLarge }
+    received.append(contentsOf: bytes)
+    return .taken
+  }
+
+  func end(_ failure: BackendFailure?, status: Int) {
+    // Of a call that was given up, or that had its time, nobody reads a part.
+    if let failure, !hasBegun || failure == .cancelled {
+      result = .failure(failure)
+    } else {
+      result = .success(HTTPReply(status: status, body: received, cut: failure))
+    }
+    end.signal()
+  }
+}

@@ -1,0 +1,147 @@
+import EventLoops
+
+/// An answer whose head is there, and whose body is read in pieces as it comes.
+public final class UpstreamAnswer: Sendable {
+  /// The HTTP status.
+  public let status: Int
+  /// The fields of the head, names as they were sent. Trailers are not among them, and are not handed on.
+  public let headers: [(name: String, value: String)]
+  private let stream: AnswerStream
+  private let transfer: Transfer
+  private let multi: CurlMulti
+
+  init(_ stream: AnswerStream, of transfer: Transfer, in multi: CurlMulti) {
+    status = stream.status
+    headers = stream.headers
+    self.stream = stream
+    self.transfer = transfer
+    self.multi = multi
+  }
+
+  deinit { Self.cancel(transfer, in: multi) }
+
+  /// The next bytes of the body, as they were sent but for the transfer coding; nil at its end. While more than 256 KiB
+  /// wait here the server is left to wait (over HTTP/2, once it has filled its window). One task at a time reads.
+  ///
+  /// - Throws: why there is no more, once what came before was read; `truncated` where the body broke off. A task that is
+  ///   cancelled takes the call off the wire and gets `cancelled`.
+  public func next() async throws(BackendFailure) -> [UInt8]? {
+    await stream.change.wait { [stream] in stream.hasNext }
+    guard !Task.isCancelled else {
+      cancel()
+      throw .cancelled
+    }
+    return try await multi.loop.run { self.take() }.get()
+  }
+
+  private func take() -> Result<[UInt8]?, BackendFailure> {
+    let next = stream.take()
+    if stream.takesUp() { multi.assumeIsolated { $0.resume(transfer) } }
+    return next
+  }
+
+  /// Takes the call off the wire at once; what was not read is gone. It is also done when the answer is let go.
+  public func cancel() { Self.cancel(transfer, in: multi) }
+
+  private static func cancel(_ transfer: Transfer, in multi: CurlMulti) {
+    multi.loop.execute { multi.assumeIsolated { $0.finish(transfer, .cancelled) } }
+  }
+}
+
+/// Holds what came of an answer and was not read yet. Loop-confined.
+final class AnswerStream: TransferSink, @unchecked Sendable {
+  private(set) var status = 0
+  private(set) var headers: [(name: String, value: String)] = []
+  private(set) var hasHead = false
+  /// Why nothing more comes; `.some(nil)` where the body is whole.
+  private(set) var outcome: BackendFailure??
+  /// Signalled when the head, bytes or the end are there.
+  let change: LoopCondition
+  /// Ends an answer that stalls.
+  var idle: IdleTimer?
+  private var headBytes = 0
+  private var waiting: [UInt8] = []
+  private var isPaused = false
+
+  /// How much may wait before the server has to.
+  private static let windowBytes = 262_144
+  /// The most that heads hold, informational ones too.
+  private static let maximumHeadBytes = 262_144
+
+  init(loop: EventLoop) { change = LoopCondition(loop: loop) }
+
+  var hasBegun: Bool { hasHead }
+  var hasNext: Bool { !waiting.isEmpty || outcome != nil }
+
+  // MARK: What comes
+
+  func take(head line: UnsafeRawBufferPointer) -> Bool {
+    guard !hasHead else { return true }
+    headBytes += line.count
+    guard headBytes <= Self.maximumHeadBytes else { return false }
+    let line = String(decoding: line, as: UTF8.self).trimming()
+    if line.hasPrefix("HTTP/") {
+      // Of an answer before the answer (1xx) nothing is kept.
+      headers = []
+      status = line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+    } else if let colon = line.firstIndex(of: ":") {
+      headers.append((String(line[..<colon]).trimming(), String(line[line.index(after: colon)...]).trimming()))
+    } else if line.isEmpty, status >= 200 {
+      hasHead = true
+      idle?.restart()
+      change.signal()
+    }
+    return true
+  }
+
+  func take(body bytes: UnsafeRawBufferPointer) -> Intake {
+    guard waiting.count < Self.windowBytes else {
+      isPaused = true
+      idle?.pause()
+      return .later
+    }
+    waiting.append(contentsOf: bytes)
+    idle?.restart()
+    change.signal()
+    return .taken
+  }
+
+  func end(_ failure: BackendFailure?, status: Int) {
+    idle?.stop()
+    idle = nil
+    if failure == .cancelled { waiting = [] }
+    // What a broken stream is called matters before the head; behind it the body has broken off.
+    outcome = .some(hasHead && failure == .garbage ? .truncated : failure)
+    change.signal()
+  }
+
+  // MARK: What is read
+
+  func take() -> Result<[UInt8]?, BackendFailure> {
+    guard waiting.isEmpty else {
+      defer { waiting = [] }
+      return .success(waiting)
+    }
+    // Only a reader that was cancelled comes here before there is anything.
+    guard let outcome else { return .failure(.cancelled) }
+    return outcome.map { .failure($0) } ?? .success(nil)
+  }
+
+  /// Whether the server was left to wait, and need not any longer.
+  func takesUp() -> Bool {
+    guard isPaused, outcome == nil, waiting.count < Self.windowBytes else { return false }
+    isPaused = false
+    idle?.restart()
+    return true
+  }
+}
+
+extension String {
+  /// Without white space and line breaks at its ends.
+  fileprivate func trimming() -> String {
+    let isSpace = { (byte: UInt8) in byte == 0x20 || byte == 0x09 || byte == 0x0D || byte == 0x0A }
+    let start = utf8.drop(while: isSpace)
+    guard let last = start.lastIndex(where: { !isSpace($0) }) else { return "" }
+    return String(start[...last]) ?? ""
+  }
+}

@@ -1,0 +1,51 @@
+/// One HTTP call to a server that answers for this program.
+public struct UpstreamCall: Sendable {
+  /// Where it goes, with `http` or `https`. Redirects are not followed: they would carry what is sent to somebody else.
+  public var url: String
+  /// The method, as `POST`.
+  public var method: String
+  /// Exactly these are sent, besides `Host` and `Content-Length`. A line break in one fails the call.
+  public var headers: [(name: String, value: String)]
+  /// What is sent; nil for no body.
+  public var body: [UInt8]?
+  /// How long it may take to connect, TLS included.
+  public var connectTimeout: Duration
+  /// How long the answer may take to begin, from the start of the call; nil for no such limit. An answer that is read in
+  /// pieces begins with the end of its head, one that is collected with the first byte of its body.
+  public var firstByteTimeout: Duration?
+  /// How long nothing may come once the answer has begun, where it is read in pieces; nil for no such limit. Time in which
+  /// the reader holds it up does not count.
+  public var idleTimeout: Duration?
+  /// A file of certificates that vouch for the server, in PEM; nil takes the system's.
+  public var authorities: String?
+  /// How long all of it may take; nil for no such limit.
+  var timeout: Duration?
+
+  /// A call.
+  public init(
+    url: String, method: String = "GET", headers: [(name: String, value: String)] = [], body: [UInt8]? = nil,
+    connectTimeout: Duration = .seconds(1), firstByteTimeout: Duration? = nil, idleTimeout: Duration? = nil,
+    authorities: String? = nil
+  ) {
+    self.url = url
+    self.method = method
+    self.headers = headers
+    self.body = body
+    self.connectTimeout = connectTimeout
+    self.firstByteTimeout = firstByteTimeout
+    self.idleTimeout = idleTimeout
+    self.authorities = authorities
+  }
+
+  /// Whether nothing in it would begin a line of its own on the wire.
+  var isSafe: Bool {
+    !method.isEmpty && method.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+      && headers.allSatisfy { name, value in
+        !name.isEmpty && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: ":") }
+          && value.utf8.allSatisfy { $0 != 0x0D && $0 != 0x0A && $0 != 0 }
+      }
+  }
+
+  /// Whether a header of this name is sent.
+  func has(_ name: String) -> Bool { headers.contains { $0.name.lowercased() == name } }
+}

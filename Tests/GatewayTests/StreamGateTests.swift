@@ -1,0 +1,290 @@
+import Testing
+
+@testable import Gateway
+
+/// What a gate let out and what it asked, driven by hand: a clock that stands where the test puts it.
+private struct Bench {
+  var gate: StreamGate<String>
+  var released: [UInt8] = []
+  var asked: [StreamGate<String>.Assessment] = []
+  var halted: StreamGate<String>.Halt?
+  var settled: [String: Int] = [:]
+  let start = ContinuousClock.now
+  var time = Duration.zero
+  var now: ContinuousClock.Instant { start + time }
+
+  init(_ mode: StreamSettings.Mode, size: Int = 10, overlap: Int = 3, buffer: Int = 1 << 20, keepsText: Bool = false) {
+    var settings = StreamSettings()
+    settings.mode = mode
+    settings.size = size
+    settings.overlap = overlap
+    settings.delay = .seconds(1)
+    settings.bufferBytes = buffer
+    gate = StreamGate(settings: settings, keepsText: keepsText)
+  }
+
+  mutating func take(_ actions: [StreamGate<String>.Action]) {
+    for action in actions {
+      switch action {
+      case .assess(let assessment): asked.append(assessment)
+      case .release(let bytes, _): released += bytes
+      case .settled(let lane, let through): settled[lane] = through
+      case .halt(let reason): halted = reason
+      }
+    }
+  }
+
+  mutating func text(_ text: String, lane: String = "a", kind: StreamGate<String>.Kind = .text) {
+    take(gate.received(.init(bytes: Array(text.utf8), deltas: [(lane, kind, text)]), at: now))
+  }
+
+  mutating func end(_ lane: String) { take(gate.received(.init(bytes: [0x2E], ended: [lane]), at: now)) }
+  mutating func last() { take(gate.received(.init(bytes: Array("$".utf8), isLast: true), at: now)) }
+
+  mutating func answer(_ passes: Bool = true, at index: Int = 0) {
+    take(gate.assessed(asked.remove(at: index), passes: passes, at: now))
+  }
+
+  mutating func wait(_ duration: Duration) {
+    time += duration
+    take(gate.tick(at: now))
+  }
+
+  var out: String { String(decoding: released, as: UTF8.self) }
+}
+
+struct StreamGateTests {
+  @Test func aWindowLeavesWhenItWasJudged() {
+    var bench = Bench(.window)
+    bench.text("12345")
+    #expect(bench.asked.isEmpty && bench.out.isEmpty)
+    bench.text("67890")
+    #expect(bench.asked.map(\.text) == ["1234567890"] && bench.out.isEmpty)
+    bench.answer()
+    #expect(bench.out == "1234567890")
+  }
+
+  @Test func theNextWindowBeginsWithTheEndOfTheOneBefore() {
+    var bench = Bench(.window)
+    bench.text("1234567890")
+    bench.answer()
+    bench.text("abcdefghij")
+    #expect(bench.asked.map(\.text) == ["890abcdefghij"])
+    #expect(bench.asked.map(\.through) == [20] && bench.asked.map(\.isWhole) == [false])
+  }
+
+  @Test func whatComesWhileAVerdictIsAwaitedIsJudgedNext() {
+    var bench = Bench(.window)
+    bench.text("1234567890")
+    bench.text("abcdefghijkl")
+    #expect(bench.asked.count == 1)
+    bench.answer()
+    #expect(bench.out == "1234567890" && bench.asked.map(\.text) == ["890abcdefghijkl"])
+  }
+
+  @Test func textThatWaitsTooLongIsJudgedAsItIs() {
+    var bench = Bench(.window)
+    bench.text("123")
+    #expect(bench.gate.nextDeadline == bench.now + .seconds(1))
+    bench.wait(.milliseconds(900))
+    #expect(bench.asked.isEmpty)
+    bench.wait(.milliseconds(100))
+    #expect(bench.asked.map(\.text) == ["123"])
+    #expect(bench.gate.nextDeadline == nil)
+  }
+
+  @Test func aFindingEndsTheAnswerAndNothingMoreLeaves() {
+    var bench = Bench(.window)
+    bench.text("1234567890")
+    bench.answer()
+    bench.text("abcdefghij")
+    bench.answer(false)
+    bench.text("later, and long enough")
+    bench.last()
+    #expect(bench.out == "1234567890" && bench.halted == .verdict && bench.asked.isEmpty)
+    #expect(bench.gate.isFinished && !bench.gate.wantsMore)
+  }
+
+  @Test func theLastEventWaitsForEveryLane() {
+    var bench = Bench(.window)
+    bench.text("abc", lane: "a")
+    bench.text("xyz", lane: "b")
+    bench.last()
+    #expect(bench.asked.map(\.text) == ["abc", "xyz"] && bench.out.isEmpty)
+    bench.answer(at: 1)
+    #expect(bench.out.isEmpty)
+    bench.answer()
+    #expect(bench.out == "abcxyz$" && bench.gate.isFinished)
+  }
+
+  @Test func eventsWithoutTextKeepTheirPlace() {
+    var bench = Bench(.window)
+    bench.take(bench.gate.received(.init(bytes: Array("role ".utf8)), at: bench.now))
+    #expect(bench.out == "role ")
+    bench.text("1234567890")
+    bench.take(bench.gate.received(.init(bytes: Array(" usage".utf8)), at: bench.now))
+    #expect(bench.out == "role ")
+    bench.answer()
+    #expect(bench.out == "role 1234567890 usage")
+  }
+
+  @Test func holdAllAsksOnceAboutTheWhole() {
+    var bench = Bench(.holdAll)
+    for _ in 0..<50 { bench.text("0123456789") }
+    bench.wait(.seconds(100))
+    #expect(bench.asked.isEmpty && bench.gate.nextDeadline == nil)
+    bench.last()
+    #expect(bench.asked.count == 1 && bench.asked[0].isWhole && bench.asked[0].text.count == 500)
+    bench.answer()
+    #expect(bench.out.count == 501)
+  }
+
+  @Test func tailHoldKeepsTheEndUntilTheWholeWasJudged() {
+    var bench = Bench(.tailHold)
+    bench.text("12345")
+    bench.text("67890")
+    #expect(bench.out.isEmpty)
+    bench.text("abcde")
+    #expect(bench.out == "12345")
+    bench.last()
+    #expect(bench.out == "12345" && bench.asked.map(\.text) == ["1234567890abcde"])
+    bench.answer(false)
+    #expect(bench.out == "12345" && bench.halted == .verdict)
+  }
+
+  @Test(arguments: [StreamSettings.Mode.window, .tailHold, .holdAll])
+  func argumentsOfACallAreJudgedAsAWhole(mode: StreamSettings.Mode) {
+    var bench = Bench(mode)
+    for _ in 0..<5 { bench.text("0123456789", lane: "call", kind: .whole) }
+    bench.wait(.seconds(5))
+    #expect(bench.asked.isEmpty && bench.out.isEmpty)
+    bench.end("call")
+    #expect(bench.asked.map(\.text.count) == [50])
+    bench.answer()
+    #expect(bench.out.count == 51)
+  }
+
+  @Test func whatHasNoTextIsJudgedAtOnce() {
+    var bench = Bench(.window)
+    bench.text("?", lane: "image", kind: .opaque)
+    #expect(bench.asked.count == 1 && bench.out.isEmpty)
+    bench.answer(false)
+    #expect(bench.halted == .verdict)
+  }
+
+  @Test func aRepeatedTextMustBeTheOneThatWasJudged() {
+    var bench = Bench(.window, keepsText: true)
+    bench.text("1234567890")
+    bench.answer()
+    bench.take(bench.gate.received(.init(bytes: [0x21], snapshots: [("a", "1234567890")]), at: bench.now))
+    #expect(bench.out == "1234567890!" && bench.halted == nil)
+    bench.take(bench.gate.received(.init(bytes: [0x21], snapshots: [("a", "1234567891")]), at: bench.now))
+    #expect(bench.halted == .inconsistent && bench.out == "1234567890!")
+  }
+
+  @Test func aTextThatIsOnlyRepeatedIsJudged() {
+    var bench = Bench(.window, keepsText: true)
+    bench.take(bench.gate.received(.init(bytes: [0x21], snapshots: [("b", "never seen")], isLast: true), at: bench.now))
+    #expect(bench.asked.map(\.text) == ["never seen"] && bench.out.isEmpty)
+    bench.answer()
+    #expect(bench.out == "!")
+  }
+
+  @Test func aFullBufferMakesTheSenderWaitWhileSomebodyJudges() {
+    var bench = Bench(.window, buffer: 30)
+    bench.text("1234567890")
+    #expect(bench.gate.wantsMore)
+    bench.text("1234567890")
+    #expect(!bench.gate.wantsMore && bench.halted == nil)
+    bench.answer()
+    bench.answer()
+    #expect(bench.gate.wantsMore && bench.out.count == 20)
+  }
+
+  @Test func aFullBufferThatNobodyJudgesEndsTheAnswer() {
+    var bench = Bench(.holdAll, buffer: 100)
+    for _ in 0..<4 { bench.text("0123456789") }
+    #expect(bench.halted == nil)
+    for _ in 0..<4 { bench.text("0123456789") }
+    #expect(bench.halted == .overflow && bench.out.isEmpty)
+  }
+
+  @Test func offsetsCountCharactersNotBytes() {
+    var bench = Bench(.window, size: 4, overlap: 2)
+    bench.text("äö中🙂")
+    #expect(bench.asked.map(\.text) == ["äö中🙂"])
+    bench.answer()
+    bench.text("abcd")
+    #expect(bench.asked.map(\.text) == ["中🙂abcd"])
+  }
+
+  @Test func theOverlapIsAllThatIsJudgedTwice() {
+    var bench = Bench(.window, size: 100, overlap: 25)
+    for _ in 0..<1000 {
+      bench.text("0123456789")
+      while !bench.asked.isEmpty { bench.answer() }
+    }
+    bench.last()
+    while !bench.asked.isEmpty { bench.answer() }
+    #expect(bench.gate.received == 10_000 && bench.out.count == 10_001)
+    #expect(Double(bench.gate.judged) <= 10_000 * (1 + 25.0 / 100))
+  }
+
+  /// Any order of events and verdicts: only what was judged leaves, in order, and all of it where everything passes.
+  @Test(arguments: 0..<300)
+  func onlyJudgedTextLeavesWhateverTheOrder(seed: UInt64) {
+    var random = Random(seed: seed)
+    let modes: [StreamSettings.Mode] = [.window, .holdAll]
+    var bench = Bench(modes.randomElement(using: &random)!, size: .random(in: 1...12, using: &random), overlap: 0)
+    let fails = Bool.random(using: &random)
+    var sent: [UInt8] = []
+    var passed: [String: Int] = [:]
+    var ends: [(bytes: Int, needs: [String: Int])] = []
+    var lengths: [String: Int] = [:]
+    func isAllowed(_ bench: Bench) -> Bool {
+      ends.allSatisfy { end in
+        end.bytes > bench.released.count || end.needs.allSatisfy { passed[$0.key, default: 0] >= $0.value }
+      }
+    }
+    for step in 0..<60 where bench.halted == nil {
+      if !bench.asked.isEmpty, Bool.random(using: &random) {
+        let index = Int.random(in: 0..<bench.asked.count, using: &random)
+        let assessment = bench.asked[index]
+        let passes = !fails || Int.random(in: 0..<10, using: &random) > 0
+        if passes { passed[assessment.lane] = assessment.through }
+        bench.answer(passes, at: index)
+      } else if Int.random(in: 0..<8, using: &random) == 0 {
+        bench.wait(.milliseconds(Int.random(in: 0...1500, using: &random)))
+      } else {
+        let lane = ["a", "b", "c"].randomElement(using: &random)!
+        let text = String(repeating: "x", count: Int.random(in: 0...6, using: &random)) + "\(step),"
+        lengths[lane, default: 0] += text.count
+        sent += text.utf8
+        ends.append((sent.count, [lane: lengths[lane]!]))
+        bench.text(text, lane: lane, kind: lane == "c" ? .whole : .text)
+      }
+      #expect(isAllowed(bench) && sent.starts(with: bench.released))
+    }
+    bench.last()
+    while bench.halted == nil, let assessment = bench.asked.first {
+      passed[assessment.lane] = assessment.through
+      bench.answer()
+    }
+    #expect(isAllowed(bench))
+    if bench.halted == nil { #expect(bench.released == sent + Array("$".utf8)) } else { #expect(fails) }
+  }
+}
+
+/// SplitMix64: the same sequence for the same seed.
+private struct Random: RandomNumberGenerator {
+  var state: UInt64
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+}

@@ -1,0 +1,82 @@
+import Testing
+
+@testable import HTTPWire
+
+/// Feeds pieces that end at the given offsets; each event in words, then what was left or why it failed.
+private func outcome(_ bytes: [UInt8], splits: [Int], limit: Int = 200) -> [String] {
+  var parser = EventStreamParser(limit: limit)
+  var events: [ServerSentEvent] = []
+  var end: String
+  do throws(EventStreamError) {
+    var taken = 0
+    for next in splits + [bytes.count] where taken <= next {
+      try parser.feed(bytes[taken..<next], into: &events)
+      taken = next
+    }
+    let last = try parser.finish()
+    if let event = last.event { events.append(event) }
+    end = "rest \(String(decoding: last.rest, as: UTF8.self))"
+    #expect(events.flatMap(\.raw) + last.rest == bytes)
+  } catch { end = "\(error)" }
+  return events.map { "\($0.name ?? "-")|\($0.data ?? "-")|\($0.other ?? "-")" } + [end]
+}
+
+@Suite struct ServerSentEventsTests {
+  static let cases: [(String, [String])] = [
+    ("", ["rest "]), ("data: a\n\n", ["-|a|-", "rest "]), ("data:a\r\n\r\n", ["-|a|-", "rest "]),
+    ("data: a\r\r", ["-|a|-", "rest "]), ("data: a\r\rdata: b\r\r", ["-|a|-", "-|b|-", "rest "]),
+    ("data: a\n\r\ndata: b\r\n\rdata: c\r\n\n", ["-|a|-", "-|b|-", "-|c|-", "rest "]),
+    ("data: a\r\r\n", ["-|a|-", "rest "]), ("data: a\r\n\r", ["-|a|-", "rest "]),
+    ("event: e\ndata: a\ndata:  b\ndata\ndata:\n\n", ["e|a\n b\n\n|-", "rest "]),
+    (": hi\n\n", ["-|-|hi", "rest "]), ("\n\n", ["-|-|-", "-|-|-", "rest "]),
+    ("\r\r\n", ["-|-|-", "-|-|-", "rest "]), ("event: e\n\n", ["e|-|-", "rest "]),
+    ("id: 7\nretry: 10\n: c\nfoo: bar\nbaz\ndata: a\n\n", ["-|a|7\n10\nc\nfoo: bar\nbaz", "rest "]),
+    ("event: e\nevent: f\ndata: a\n\n", ["f|a|e", "rest "]), ("event:\ndata: \n\n", ["||-", "rest "]),
+    ("\u{FEFF}data: a\n\n\u{FEFF}data: b\n\n", ["-|a|-", "-|-|\u{FEFF}data: b", "rest "]),
+    ("\u{FEFF}\ndata: a\n\n", ["-|-|-", "-|a|-", "rest "]),
+    ("data: é漢😀\u{2028}x\u{B}y\n\n", ["-|é漢😀\u{2028}x\u{B}y|-", "rest "]),
+    ("data: e\u{301}\n\u{301}: x\n\n", ["-|e\u{301}|\u{301}: x", "rest "]),
+    ("data:\u{301}a\n\n", ["-|\u{301}a|-", "rest "]),
+    ("data: a\n\ndata: cut", ["-|a|-", "rest data: cut"]), ("data: a\n", ["rest data: a\n"]),
+    ("data: a\r", ["rest data: a\r"]), ("Data: a\n\n", ["-|-|Data: a", "rest "]),
+    (" data: a\n\n", ["-|-| data: a", "rest "]),
+  ]
+
+  @Test("A stream reads the same whole, byte by byte and at every split", arguments: cases)
+  func streams(text: String, expected: [String]) {
+    let bytes = Array(text.utf8)
+    #expect(outcome(bytes, splits: []) == expected)
+    #expect(outcome(bytes, splits: Array(0..<bytes.count)) == expected)
+    for split in bytes.indices { #expect(outcome(bytes, splits: [split]) == expected) }
+  }
+
+  @Test("Bytes that are not UTF-8 fail, and the events before them stand")
+  func badUTF8() {
+    for bad in [[0xFF], [0xC3], [0xED, 0xA0, 0x80], [0xEF, 0xBB]] as [[UInt8]] {
+      let bytes = Array("data: a\n\ndata: ".utf8) + bad + Array("\n\ndata: b\n\n".utf8)
+      for split in bytes.indices { #expect(outcome(bytes, splits: [split]) == ["-|a|-", "badUTF8"]) }
+    }
+  }
+
+  @Test("An event may be as long as the limit and no longer, with its comments and line ends")
+  func limit() {
+    let bytes = Array("data: a\n\n: c\ndata: b\n\n".utf8)
+    for split in bytes.indices {
+      #expect(outcome(bytes, splits: [split], limit: 13) == ["-|a|-", "-|b|c", "rest "])
+      #expect(outcome(bytes, splits: [split], limit: 12) == ["-|a|-", "eventTooLong"])
+    }
+    #expect(outcome(Array(repeating: 0x61, count: 14), splits: [], limit: 13) == ["eventTooLong"])
+  }
+
+  @Test("Events of the most common form come as soon as their last byte does")
+  func arrivesAtOnce() throws {
+    for text in ["data: a\n\n", "data: a\r\n\r\n"] {
+      var parser = EventStreamParser(limit: 100)
+      var events: [ServerSentEvent] = []
+      try parser.feed(text.utf8.dropLast(), into: &events)
+      #expect(events.isEmpty)
+      try parser.feed([0x0A], into: &events)
+      #expect(events == [ServerSentEvent(data: "a", raw: Array(text.utf8))])
+    }
+  }
+}
