@@ -125,18 +125,19 @@ def test_every_key_of_the_documented_configuration_is_its_default(tmp_path):
     """config.yaml says that an empty file means the same; so do its lines that are commented out, once they are not."""
     text = (ROOT / "config.yaml").read_text()
     active = yaml.safe_load(text)
-    assert set(active) == {"listeners", "policies", "default_judge", "judges", "cache", "unknown_fields", "limits", "telemetry"}
+    assert set(active) == {"listeners", "policies", "default_judge", "judges", "cache", "gateway", "unknown_fields", "limits", "telemetry"}
     lines = []
     for line in text.splitlines():
         found = re.match(r"^( *)# ( *(?:[a-z_]+): ?.*)$", line)
         lines.append(found.group(1) + found.group(2) if found else line)
     (tmp_path / "config.yaml").write_text("\n".join(lines))
     (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets" / "local.key").write_text("k\n")
+    for name in ["local", "up"]:
+        (tmp_path / "secrets" / f"{name}.key").write_text("k\n")
     (tmp_path / "tls").mkdir()
     Authority(tmp_path / "tls", "ca")
     (tmp_path / "policies").symlink_to(ROOT / "policies")
-    assert set(yaml.safe_load("\n".join(lines))) == set(active) | {"adapters", "backends", "keys"}
+    assert set(yaml.safe_load("\n".join(lines))) == set(active) | {"adapters", "backends", "keys", "upstreams"}
     assert paddock("keys", "add", "somebody", "--file", tmp_path / "keys.yaml").returncode == 0
     done = paddock("classify", "--config", tmp_path / "config.yaml", "--text", "hi")
     assert done.returncode == 0, done.stderr.decode()
