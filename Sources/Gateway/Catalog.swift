@@ -91,6 +91,7 @@ public enum Catalog {
       writer.member("code", category.code)
       writer.member("name", category.name)
       writer.member("description", category.description)
+      writer.member("hazards", category.hazards)
       writer.key("enabled")
       writer.bool(rule.enabled)
       writer.key("threshold")

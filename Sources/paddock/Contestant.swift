@@ -8,7 +8,7 @@ import Screening
 import Telemetry
 
 /// A judge under a policy, as it is asked about labelled rows.
-struct Contestant: Sendable {
+struct Contestant: MeasuredJudge {
   /// What people call by name: `judge:NAME`, `policy:NAME`, `weights:FILE`, or several of them joined by `+`.
   struct Name {
     var judge: String?
@@ -41,8 +41,9 @@ struct Contestant: Sendable {
   private let guardian: SafetyGuard
   /// The same guard with the second judge of a cascade in the cascade's place.
   private let alone: SafetyGuard?
-  private let hazards: HazardMap
-  private let native: Taxonomy
+  let hazards: HazardMap
+  let native: Taxonomy
+  var taxonomy: Taxonomy { policy.taxonomy }
 
   /// - Throws: `ValidationFailure` where a name is not that of anything loaded, or the weights cannot be read.
   init(_ name: Name, in assembly: Assembly) throws {
@@ -89,7 +90,6 @@ struct Contestant: Sendable {
     init(_ description: String) { self.description = description }
   }
 
-  /// As reports show it.
   var subject: EvaluationReport.Subject {
     EvaluationReport.Subject(
       judge: judge.name, model: judge.model, judgeDigest: judge.digest, policy: policy.name, version: policy.version,
@@ -98,7 +98,6 @@ struct Contestant: Sendable {
 
   // MARK: Rows
 
-  /// The answer to a row, and whether another try could give another one: a server was down, or late.
   func answer(to row: EvaluationRow) async -> (answer: JudgedRow.Answer, isFinal: Bool) {
     let start = ContinuousClock.now
     let verdict = await verdict(on: row, of: guardian, judge.name)
@@ -125,27 +124,6 @@ struct Contestant: Sendable {
   }
 
   private func code(_ category: Int) -> String { policy.taxonomy.categories[category].code }
-
-  /// A judged row under the codes of the policy's taxonomy, to which those of Llama Guard 3 map by their hazards.
-  func judged(_ row: EvaluationRow, _ answer: JudgedRow.Answer) -> JudgedRow {
-    var codes: [String] = []
-    for code in row.categories {
-      let mapped = hazards.categories(for: code).map(self.code)
-      codes += mapped.isEmpty && policy.taxonomy.index(of: code) != nil ? [code] : mapped
-    }
-    return JudgedRow(
-      id: row.id, set: row.set, isUnsafe: row.isUnsafe, categories: codes, isReply: row.isReply, answer: answer)
-  }
-
-  /// - Throws: `Failure` where a row carries a code that neither the policy nor Llama Guard 3 has.
-  func check(_ rows: [EvaluationRow]) throws {
-    let known = Set((native.categories + policy.taxonomy.categories).map(\.code))
-    for row in rows {
-      guard let code = row.categories.first(where: { !known.contains($0) }) else { continue }
-      throw Failure(
-        "row \(row.id) of \(row.set): neither the policy \(policy.name) nor Llama Guard 3 has a category \(code)")
-    }
-  }
 }
 
 extension JudgedRow.Verdict {

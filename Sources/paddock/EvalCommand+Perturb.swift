@@ -15,8 +15,7 @@ extension EvalCommand {
     }
 
   /// `paddock eval --perturb`
-  func disguise(_ assembly: Assembly) async throws {
-    let contestant = try Contestant(evaluation.name, in: assembly)
+  func disguise(_ contestant: any MeasuredJudge) async throws {
     let rows = try evaluation.rows(of: data)
     let run = try evaluation.run()
     let plain = try await run.judged(rows, by: contestant, title: "plain")

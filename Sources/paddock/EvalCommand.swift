@@ -1,6 +1,8 @@
 import ArgumentParser
 import Evaluation
+import EventLoops
 import Foundation
+import ModelBackends
 import Policies
 
 /// Measures a judge on labelled conversations.
@@ -13,6 +15,9 @@ struct EvalCommand: AsyncParsableCommand {
       "set", "messages", "label": "safe" | "unsafe", "categories"} with the last message judged, or that in which a \
       well-known benchmark is published, which is known by its columns (--format names one). Rows of the task \
       "injection" are left out. Rows that are not judged are counted, and are no part of the other figures.
+
+      --url has a running Paddock judge, under the policy and by the judge that --policy and --judge name there, or that a \
+      request gets that names none.
 
       --compare takes two of judge:NAME, policy:NAME and weights:FILE (joined by + where it takes several) before the \
       data files and says where they differ. --perturb judges each row plain and in every disguise.
@@ -28,6 +33,17 @@ struct EvalCommand: AsyncParsableCommand {
   @OptionGroup var options: ConfigurationOptions
 
   @OptionGroup var evaluation: EvaluationOptions
+
+  @Option(
+    name: .long,
+    help: "Judge through the service at this address, as http://127.0.0.1:8080, in place of a judge of here.")
+  var url: String?
+
+  @Option(name: .long, help: "With --url: the file that holds the key of the API.")
+  var keyFile: String?
+
+  @Option(name: .long, help: "With --url: a file of certificates that vouch for the service, in PEM.")
+  var caFile: String?
 
   @Argument(help: "Data files; with --compare the two that are compared come first.")
   var data: [String]
@@ -71,6 +87,10 @@ struct EvalCommand: AsyncParsableCommand {
     if compare || perturb, html != nil || sweep || !fpr.isEmpty {
       throw ValidationError("--html, --sweep and --fpr are for one judge as it is")
     }
+    if url != nil, compare || evaluation.weights != nil || options.config != nil {
+      throw ValidationError("--url excludes --compare, --weights and --config: the service has its own")
+    }
+    if url == nil, keyFile != nil || caFile != nil { throw ValidationError("--key-file and --ca-file go with --url") }
     guard compare else { return }
     guard data.count > 2, data.prefix(2).allSatisfy({ Contestant.Name($0) != nil }) else {
       throw ValidationError("--compare takes two of judge:NAME, policy:NAME or weights:FILE, and then data files")
@@ -78,25 +98,45 @@ struct EvalCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let assembly = try options.assembly()
+    let assembly = url == nil ? try options.assembly() : nil
     do {
-      if compare {
+      if compare, let assembly {
         try await compareTwo(assembly)
       } else if perturb {
-        try await disguise(assembly)
+        try await disguise(try await contestant(assembly))
       } else {
-        try await measure(assembly)
+        try await measure(try await contestant(assembly))
       }
     } catch let error where !(error is ExitCode) { throw EvaluationOptions.failure(error) }
   }
 
-  private func measure(_ assembly: Assembly) async throws {
-    let contestant = try Contestant(evaluation.name, in: assembly)
+  /// Who is measured: a judge of this process, or where there is none the service's.
+  private func contestant(_ assembly: Assembly?) async throws -> any MeasuredJudge {
+    if let assembly { return try Contestant(evaluation.name, in: assembly) }
+    let service = JSONService(
+      url: url ?? "", key: try keyFile.map(Self.key), authorities: caFile, timeout: .seconds(120),
+      group: try EventLoopGroup(count: 1))
+    return try await ServedJudge(
+      service, policy: evaluation.policy, judge: evaluation.judge, native: PolicySet.load().llamaGuard3)
+  }
+
+  private static func key(in file: String) throws -> String {
+    guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
+      throw Contestant.Failure("\(file): cannot be read")
+    }
+    let key = text.trimmingCharacters(in: .whitespacesAndNewlines)
+    guard !key.isEmpty, key.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+      throw Contestant.Failure("\(file): must hold one line of visible ASCII")
+    }
+    return key
+  }
+
+  private func measure(_ contestant: any MeasuredJudge) async throws {
     let rows = try evaluation.rows(of: data)
     try contestant.check(rows)
     let sets = JudgedSets(try await evaluation.run().judged(rows, by: contestant))
     let report = EvaluationReport(
-      contestant.subject, sets, categories: contestant.policy.taxonomy.categories.map { ($0.code, $0.name) },
+      contestant.subject, sets, categories: contestant.taxonomy.categories.map { ($0.code, $0.name) },
       bootstrap: evaluation.samples, cuts: sets.cuts(missed: missed, falselyFlagged: falselyFlagged))
     print(report.text(sweep: sweep, rates: fpr))
     if let effect = sets.cascade { print(effect.sentence) } else if let cuts = report.cuts { print(cuts.sentence) }

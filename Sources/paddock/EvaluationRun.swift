@@ -11,7 +11,9 @@ struct EvaluationRun {
   /// The judged rows in the order of the data, however the answers came back.
   ///
   /// - Throws: where an answer cannot be kept.
-  func judged(_ rows: [EvaluationRow], by contestant: Contestant, title: String = "rows") async throws -> [JudgedRow] {
+  func judged(_ rows: [EvaluationRow], by contestant: any MeasuredJudge, title: String = "rows") async throws
+    -> [JudgedRow]
+  {
     var results = [JudgedRow.Answer?](repeating: nil, count: rows.count)
     let keys = answers == nil ? [] : rows.map { key(of: $0, contestant) }
     for (index, key) in keys.enumerated() { results[index] = answers?.answer(for: key) }
@@ -40,7 +42,8 @@ struct EvaluationRun {
     return zip(rows, results).compactMap { row, answer in answer.map { contestant.judged(row, $0) } }
   }
 
-  private func key(of row: EvaluationRow, _ contestant: Contestant) -> AnswerFile.Key {
-    AnswerFile.Key(row: row.key, judge: contestant.judge.digest, policy: contestant.policy.digest)
+  private func key(of row: EvaluationRow, _ contestant: any MeasuredJudge) -> AnswerFile.Key {
+    AnswerFile.Key(
+      row: row.key, judge: contestant.subject.judgeDigest, policy: contestant.subject.policyDigest)
   }
 }

@@ -28,6 +28,29 @@ private func parts(_ text: String) throws -> [String] {
         ])
   }
 
+  @Test(
+    "What is written as messages reads back as the same parts",
+    arguments: [
+      #"[{"role":"user","content":"a \"é\n"},{"role":"assistant","content":""},{"role":"system","content":null}]"#,
+      """
+      [{"role":"assistant","content":null,"tool_calls":[{"type":"custom","custom":1},
+        {"type":"function","function":{"name":"f","arguments":"{}"}}]},
+       {"role":"tool","tool_call_id":"1","content":[{"type":"text","text":"b"},{"type":"image_url","image_url":{}},
+        {"type":"thinking","thinking":"x"},{"type":"text","text":"","note":1}],"refusal":"no"}]
+      """,
+    ])
+  func writing(text: String) throws {
+    let conversation = try read(text)
+    var writer = JSONWriter()
+    conversation.writeMessages(to: &writer)
+    let again = try Conversation(messages: JSON.parse(writer.bytes))
+    #expect(again.messages.map(\.role) == conversation.messages.map(\.role))
+    // Unknown fields come last.
+    for (one, other) in zip(again.messages, conversation.messages) {
+      #expect(one.parts.sorted { "\($0.path)" < "\($1.path)" } == other.parts.sorted { "\($0.path)" < "\($1.path)" })
+    }
+  }
+
   @Test("What is unknown and holds something is opaque, what holds nothing is dropped, media is media")
   func unknown() throws {
     #expect(
