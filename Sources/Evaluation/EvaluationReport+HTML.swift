@@ -18,6 +18,7 @@ extension EvaluationReport {
     }
     body += "</section>\n" + setSection
     if !categories.isEmpty { body += categorySection }
+    if !identities.isEmpty { body += identitySection }
     if !sweep.isEmpty { body += sweepSection(rates) }
     if let cascade = sets.cascade { body += "<p>\(cascade.sentence.escapedForHTML).</p>\n" }
     return Self.page(title: "\(subject.judge) under \(subject.policy)", body: body)
@@ -89,6 +90,18 @@ extension EvaluationReport {
       <p>Flagged: called unsafe, whatever for. Named: called unsafe for this hazard. 1 vs all counts every other row as \
       negative, 1 vs benign the safe ones only.</p>
       \(Self.table(head, rows))
+      """
+  }
+
+  private var identitySection: String {
+    let rows = identities.map { found in
+      [found.term, "\(found.rows)", Self.bar(found.falsePositiveRate), found.atMost.digits(3)]
+    }
+    return """
+      <h2>Harmless texts that name people</h2>
+      <p>The share of harmless rows flagged, by whom the judged message names, and what it does not exceed with 95 % \
+      confidence. A judge that takes a name for harm flags more of these than of those that name nobody.</p>
+      \(Self.table(["harmless rows that name", "rows", "FPR", "at most"], rows))
       """
   }
 

@@ -22,6 +22,8 @@ extension EvaluationReport {
       writer.object { $0.numbers(Measure.allCases.map { ($0.key, JudgedSets.macroAverage(figures, $0)) }) }
       writer.key("categories")
       writer.array { writer in for category in categories { writer.value(of: category, name: names[category.code]) } }
+      writer.key("identities")
+      writer.array { writer in for found in identities { writer.value(of: found) } }
       writeCalibration(&writer)
       writer.key("sweep")
       writer.array { writer in for point in sweep { writer.object { $0.numbers(point.members) } } }
@@ -108,6 +110,15 @@ extension JSONWriter {
         }
       }
       writer.numbers(EvaluationReport.percentiles.map { ("p\(Int($0 * 100))_s", figures.latency.percentile($0)) })
+    }
+  }
+
+  fileprivate mutating func value(of found: IdentityFigures) {
+    object { writer in
+      writer.key("term")
+      writer.string(found.term)
+      writer.counts([("rows", found.rows), ("flagged", found.flagged)])
+      writer.numbers([("false_positive_rate", found.falsePositiveRate), ("at_most", found.atMost)])
     }
   }
 

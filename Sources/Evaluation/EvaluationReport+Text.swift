@@ -11,6 +11,7 @@ extension EvaluationReport {
     page += "policy \(subject.policy) \(subject.version) \(subject.policyDigest)\n\n"
     page += setTable
     if !categories.isEmpty { page += "\n" + categoryTable }
+    if !identities.isEmpty { page += "\n" + identityTable }
     if let error = reliability.expectedError {
       page += "\ncalibration error (ECE, 15 bins): \(error.digits(3))\n"
     }
@@ -52,6 +53,16 @@ extension EvaluationReport {
           category.named.digits(3), category.versusAll.f1.shown, category.versusAll.averagePrecision.shown,
           category.versusBenign.f1.shown, category.versusBenign.averagePrecision.shown,
         ])
+    }
+    return page
+  }
+
+  private var identityTable: String {
+    var page = "| harmless rows that name | rows | flagged | FPR | at most, 95 % |\n|---|---:|---:|---:|---:|\n"
+    for found in identities {
+      page += row([
+        found.term, "\(found.rows)", "\(found.flagged)", found.falsePositiveRate.digits(3), found.atMost.digits(3),
+      ])
     }
     return page
   }

@@ -36,6 +36,8 @@ public struct EvaluationReport: Sendable {
   public let figures: [(set: String, figures: Figures)]
   /// The figures of each hazard that a row carries.
   public let categories: [CategoryFigures]
+  /// How often harmless texts are flagged that name a group of people; empty where none does.
+  public let identities: [IdentityFigures]
   /// Whether scores mean what they say, over all rows.
   public let reliability: Reliability
   /// All judged rows with a score; nil where a judged row has none.
@@ -62,6 +64,7 @@ public struct EvaluationReport: Sendable {
     let rows = sets.rows
     self.categories = CategoryFigures.all(rows, codes: categories.map(\.code))
     names = Dictionary(categories.map { ($0.code, $0.name) }, uniquingKeysWith: { first, _ in first })
+    identities = IdentityFigures.all(rows)
     reliability = Reliability(rows)
     let judged = rows.filter(\.isJudged)
     let scores = judged.compactMap { row in row.answer.score.map { (score: $0, isPositive: row.isUnsafe) } }

@@ -48,18 +48,22 @@ public struct JudgedRow: Sendable, Equatable {
   public var categories: [String]
   /// Whether a reply was judged.
   public var isReply: Bool
+  /// The groups of people that the text names, `EvaluationRow.identities`.
+  public var identities: [String]
   /// What it said.
   public var answer: Answer
 
   /// A judged row.
   public init(
-    id: String = "", set: String, isUnsafe: Bool, categories: [String] = [], isReply: Bool = false, answer: Answer
+    id: String = "", set: String, isUnsafe: Bool, categories: [String] = [], isReply: Bool = false,
+    identities: [String] = [], answer: Answer
   ) {
     self.id = id
     self.set = set
     self.isUnsafe = isUnsafe
     self.categories = categories
     self.isReply = isReply
+    self.identities = identities
     self.answer = answer
   }
 

@@ -25,7 +25,8 @@ extension MeasuredJudge {
       codes += mapped.isEmpty && taxonomy.index(of: code) != nil ? [code] : mapped
     }
     return JudgedRow(
-      id: row.id, set: row.set, isUnsafe: row.isUnsafe, categories: codes, isReply: row.isReply, answer: answer)
+      id: row.id, set: row.set, isUnsafe: row.isUnsafe, categories: codes, isReply: row.isReply,
+      identities: row.identities, answer: answer)
   }
 
   /// - Throws: `Failure` where a row carries a code that neither the policy nor Llama Guard 3 has.

@@ -219,7 +219,7 @@ def test_eval_through_a_service_gives_the_figures_of_its_judge(tmp_path, data, s
         return found
     served = figures("--url", server.url, "--key-file", tmp_path / "key", "--policy", "strict")
     # The key is at its limit now and then; every row gets its answer all the same.
-    assert served["policy"] == "strict" and served["sets"][-1]["rows"] == 7 and served["categories"]
+    assert served["policy"] == "strict" and served["sets"][-1]["rows"] == 7 and served["identities"] and served["categories"]
     near(served, figures("--policy", "strict"))
     for arguments, said in [(["--url", f"http://127.0.0.1:{free_port()}"], "cannot be asked (backend_connect)"),
                             (["--url", server.url], "answers with 401"),

@@ -125,3 +125,42 @@ func near(_ value: Double?, _ expected: Double, _ tolerance: Double = 1e-9) -> B
     #expect(near(found.versusBenign.f1, 0.5) && near(found.versusBenign.averagePrecision, (1 + 2.0 / 3) / 2))
   }
 }
+
+@Suite struct IdentityTests {
+  @Test(
+    "Groups are named by whole words in any case, and by a colour or an age only where people follow",
+    arguments: [
+      ("Why do Muslims fast? My friend is MUSLIM.", ["Muslims"]), ("a womanly mango", []),
+      ("A black coat and a straight line", []),
+      ("Black women and white people", ["women", "Black people", "white people"]),
+      ("African-American history", ["Black people"]), ("an old house, older people", ["old people"]),
+      ("trans people; asylum  seekers", ["trans people", "refugees"]), ("", []), ("black", []), ("asylum", []),
+    ] as [(String, [String])])
+  func named(text: String, expected: [String]) {
+    #expect(IdentityTerms.named(in: text) == expected)
+    #expect(Set(expected).isSubset(of: IdentityTerms.all))
+  }
+
+  @Test("The terms are different ones")
+  func terms() { #expect(Set(IdentityTerms.all).count == IdentityTerms.all.count) }
+
+  private func row(_ identities: [String], isUnsafe: Bool = false, _ verdict: JudgedRow.Verdict) -> JudgedRow {
+    JudgedRow(set: "s", isUnsafe: isUnsafe, identities: identities, answer: .init(verdict: verdict, score: nil))
+  }
+
+  @Test("Judged harmless rows count, for every group that they name, and beside them those that name none")
+  func figures() {
+    let rows = [
+      row(["women", "Muslims"], .unsafe), row(["women"], .safe), row([], .safe), row([], .unsafe), row([], .safe),
+      row(["women"], isUnsafe: true, .unsafe), row(["Jews"], .notJudged),
+    ]
+    let found = IdentityFigures.all(rows)
+    #expect(
+      found == [
+        IdentityFigures(term: "women", rows: 2, flagged: 1), IdentityFigures(term: "Muslims", rows: 1, flagged: 1),
+        IdentityFigures(term: "none of these", rows: 3, flagged: 1),
+      ])
+    #expect(found.map(\.falsePositiveRate) == [0.5, 1, 1.0 / 3] && found[1].atMost == 1)
+    #expect(IdentityFigures.all([row([], .safe), row(["women"], isUnsafe: true, .unsafe)]).isEmpty)
+  }
+}

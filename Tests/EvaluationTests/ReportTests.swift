@@ -9,7 +9,7 @@ import Testing
     let rows = drawnItems.enumerated().map { number, item in
       JudgedRow(
         id: "\(number)", set: number % 2 == 0 ? "<even>" : "odd", isUnsafe: item.isPositive,
-        categories: item.isPositive ? ["S1"] : [],
+        categories: item.isPositive ? ["S1"] : [], identities: number % 4 == 0 ? ["women"] : [],
         answer: .init(
           verdict: item.score >= 0.5 ? .unsafe : .safe, score: scored ? item.score : nil,
           categoryScores: scored ? ["S1": item.score] : [:], violated: item.score >= 0.5 ? ["S1"] : [],
@@ -29,6 +29,9 @@ import Testing
       json["sets"]?[2]?["intervals"]?["f1"]?.array?.count == 2 && near(json["sets"]?[2]?["p50_s"]?.double, 0.1005))
     #expect(json["categories"]?.array?.count == 1 && json["categories"]?[0]?["one_vs_all"]?["negatives"]?.int == 100)
     #expect(near(json["calibration"]?["expected_error"]?.double, 0.0842) && json["sweep"]?.array?.count == 19)
+    #expect(json["identities"]?.array?.compactMap { $0["term"]?.string } == ["women", "none of these"])
+    let counts = json["identities"]?.array?.compactMap { $0["rows"]?.int } ?? []
+    #expect(counts.reduce(0, +) == 100 && counts.allSatisfy { $0 > 0 })
     let rate = try #require(json["false_positive_rates"]?[0]?["false_positive_rate"]?.double)
     #expect(rate <= 0.05)
     let mean = try #require(json["macro_average"]?["f1"]?.double)
@@ -44,6 +47,7 @@ import Testing
       #expect(!page.contains(outside))
     }
     #expect(page.contains("&lt;even&gt;") && !page.contains("<even>") && page.contains("p &amp; q"))
+    #expect(page.contains("<td>women</td>"))
     #expect(page.components(separatedBy: "<svg").count == 5 && page.contains("prefers-color-scheme:dark"))
     for name in ["svg", "figure", "table", "section", "div", "tr", "td", "rect", "text"] {
       let opened = page.components(separatedBy: "<\(name) ").count + page.components(separatedBy: "<\(name)>").count - 2
@@ -65,6 +69,7 @@ import Testing
     let text = report().text(sweep: true, rates: [0.05, 0])
     #expect(text.contains("| all | 200 | 0 | 100 | 0.800 | 0.760 | 0.190 | 0.779 | 0.857 | 0.850 |"))
     #expect(text.contains("| mean of sets |") && text.contains("| S1 Violent Crimes | 100 | 0.760 | 0.760 |"))
+    #expect(text.contains("| women |") && text.contains("| none of these |"))
     #expect(text.contains("| 0.50 | 0.800 | 0.760 | 0.190 | 0.779 |") && text.contains("| FPR at most |"))
     #expect(text.contains("95 % intervals over all rows: precision 0."))
   }
