@@ -66,11 +66,14 @@ struct FieldReader {
   }
 
   /// Reads the members of an object but those that are read otherwise.
+  ///
+  /// A name that differs from a known one in case only is read like that one: Go's JSON, and servers written in it, take
+  /// the one for the other.
   mutating func readMembers(
     _ object: JSONObject, _ members: [String: Field], at path: String, _ place: [Step], except: Set<String> = []
   ) {
     for member in object where !except.contains(member.key) {
-      let field = members[member.key] ?? .opaque
+      let field = members[member.key] ?? members[member.key.folded] ?? .opaque
       let name: String
       switch field {
       case .named(let given, _): name = given

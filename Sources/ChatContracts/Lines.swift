@@ -41,6 +41,9 @@ enum Vocabulary {
 }
 
 extension String {
+  /// In lower case, with the two letters beyond ASCII that fold to ASCII's in their places (K, ſ).
+  var folded: String { String(lowercased().map { $0 == "\u{17F}" ? "s" : $0 }) }
+
   /// Whether it keeps to the syntax of identifiers, which leaves no room for a text: at most 128 letters, digits and
   /// `._:/@+-`.
   var isIdentifier: Bool {

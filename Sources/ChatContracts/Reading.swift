@@ -17,6 +17,7 @@ struct RequestReading {
     guard let object = json.object else {
       throw ChatContractError("", "the body must be a JSON object, not \(json.kindName)")
     }
+    try object.refuseTwins(of: contract.turns)
     var reader = FieldReader()
     reader.readMembers(object, contract.request, at: "", [], except: [contract.turns])
     let turns = try contract.turns(object[contract.turns] ?? .null)
@@ -37,6 +38,7 @@ struct AnswerReading {
       throw ChatContractError(contract.essential, "must be an array")
     }
     if let (name, field) = contract.choices {
+      try object.refuseTwins(of: name)
       for (index, choice) in (object[name]?.array ?? []).enumerated() {
         var reader = FieldReader()
         reader.read(choice, as: field, at: "\(name)[\(index)]", [.key(name), .index(index)])
@@ -47,6 +49,15 @@ struct AnswerReading {
     reader.readMembers(object, contract.answer, at: "", [], except: contract.choices.map { [$0.name] } ?? [])
     if messages.isEmpty { messages.append(ReadMessage(role: .assistant, leaves: [])) }
     messages[0].leaves += reader.leaves
+  }
+}
+
+extension JSONObject {
+  /// A second member that some readers would take for this one cannot be read as both.
+  func refuseTwins(of name: String) throws(ChatContractError) {
+    for member in self where member.key != name && member.key.folded == name {
+      throw ChatContractError(name, "stands beside a field that differs from it in case only")
+    }
   }
 }
 

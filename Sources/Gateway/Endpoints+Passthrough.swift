@@ -19,8 +19,13 @@ extension Endpoints {
   private func passed(
     _ passthrough: Upstream.Passthrough, _ prefix: String, _ request: ServerRequest, _ permit: Permit
   ) async throws(APIError) -> ServerResponse {
-    let hosts = chats.upstreams.hosts.filter { host in
+    var hosts = chats.upstreams.hosts.filter { host in
       host.upstream.prefix == prefix && (passthrough == .models || host.upstream.passthrough.contains(passthrough))
+    }
+    if passthrough == .models {
+      // Both families have a list of models at the same path.
+      let family: Upstream.Family = request.head.headers.contains("anthropic-version") ? .anthropic : .openai
+      hosts = hosts.filter { $0.upstream.family == family } + hosts.filter { $0.upstream.family != family }
     }
     let body = passthrough.method == "GET" ? nil : try await body(of: request)
     let head = request.head

@@ -30,8 +30,14 @@ public struct JSONService: Sendable {
   public func ask(
     _ path: String, posting body: [UInt8]? = nil
   ) async throws(BackendFailure) -> (status: Int, body: JSON?) {
-    var call = HTTPCall(url: url + path, bearer: key, timeout: timeout, authorities: authorities)
-    call.body = body
+    var call = UpstreamCall(url: url + path, headers: [("Accept", "application/json")], authorities: authorities)
+    if let key { call.headers.append(("Authorization", "Bearer \(key)")) }
+    if let body {
+      call.method = "POST"
+      call.headers.append(("Content-Type", "application/json"))
+      call.body = body
+    }
+    call.timeout = timeout
     let reply = try await CurlMulti.perform(call, on: group)
     if let cut = reply.cut { throw cut }
     return (reply.status, try? JSON.parse(reply.body))

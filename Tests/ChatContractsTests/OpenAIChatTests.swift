@@ -77,6 +77,24 @@ import Testing
     } catch let error as ChatContractError { #expect(error.path == path) }
   }
 
+  @Test("A name that differs in case only is read like the known one, as some servers do")
+  func twins() throws {
+    let body =
+      #"{"messages": [{"role": "user", "content": "a", "Content": "b", "CONTENT": [{"type": "text", "Text": "c"}]}], "Tools": [{"name": "d e"}]}"#
+    let request = try ChatAPI.openAIChat.request(JSON.parse(Array(body.utf8)))
+    let parts = request.conversation.messages.flatMap(\.parts)
+    #expect(parts.allSatisfy { $0.kind == .text })
+    #expect(
+      Set(parts.map { $0.text.trimmingPrefix("\n").split(separator: "\n").joined() }).isSuperset(of: ["a", "b", "c"]))
+    #expect(parts.contains { $0.text.contains("d e") })
+    for name in ["Messages", "MESSAGES", "me\u{17F}sages"] {
+      let body = #"{"messages": [{"role": "user", "content": "a"}], "\#(name)": []}"#
+      #expect(throws: ChatContractError.self) { try ChatAPI.openAIChat.request(JSON.parse(Array(body.utf8))) }
+    }
+    let answer = #"{"choices": [], "Choices": [{"message": {"content": "x"}}]}"#
+    #expect(throws: ChatContractError.self) { try ChatAPI.openAIChat.answer(JSON.parse(Array(answer.utf8))) }
+  }
+
   @Test("What is of another type than its field is judged whatever it is")
   func otherTypes() throws {
     let request = try ChatAPI.openAIChat.request(

@@ -19,9 +19,6 @@ struct FieldTable: Sendable {
   /// A table of names and uses; names are those of the contract.
   init(_ uses: [String: Use]) { self.uses = uses }
 
-  /// Whether a name would be in the table in lower case, and is not as it stands.
-  func isMisspelled(_ name: String) -> Bool { uses[name] == nil && uses[name.lowercased()] != nil }
-
   /// The parts of an object that the adapter does not read itself, in order: fields of leaves as text, unknown ones as
   /// opaque. What holds nothing (null, false, an empty string, array or object) leaves no part.
   ///

@@ -1,3 +1,4 @@
+import ChatContracts
 import Conversations
 import Guard
 import HTTPServing
@@ -15,9 +16,6 @@ struct ForwardAuthAdapter: Adapter {
   let settings: AdapterSettings
   let paths = ["/*"]
 
-  /// The body is a chat API's own.
-  static let fields = ChatBody.fields
-
   func exchange(_ call: AdapterCall) throws(APIError) -> AdapterExchange {
     // Envoy cuts a body that is longer than its buffer, and says so.
     guard call.head.headers.values("x-envoy-auth-partial-body").allSatisfy({ $0.lowercased() == "false" }) else {
@@ -28,11 +26,31 @@ struct ForwardAuthAdapter: Adapter {
     guard !call.body.isEmpty else {
       throw APIError(status: 403, code: "not_judged", message: "the request has no body that could be judged")
     }
-    let conversation = try ChatBody.conversation(ofChatBody: ClassifyRequest.parse(call.body))
-    return AdapterExchange(queries: [Query(conversation: conversation)]) { verdicts throws(APIError) in
+    let query = Query(conversation: try Self.chat(call).conversation, scope: .all, direction: .input)
+    return AdapterExchange(queries: [query]) { verdicts throws(APIError) in
       guard verdicts.contains(where: { $0 != nil }) else { throw APIError(.nothingInScope) }
       return Self.response(verdicts)
     }
+  }
+
+  /// The body of a chat API, which the path tells or, where it does not, what the body holds; all of it is judged.
+  private static func chat(_ call: AdapterCall) throws(APIError) -> ChatRequest {
+    let json = try ClassifyRequest.parse(call.body)
+    guard json.object != nil else {
+      throw APIError(status: 403, code: "not_judged", message: "the body is no JSON object, so it cannot be judged")
+    }
+    let isAnthropic = call.head.headers.contains("anthropic-version") || json["system"] != nil
+    let path = ChatAPI.allCases.first { call.head.path.hasSuffix($0.path) && $0 != .openAICompletions }
+    let held: [(String, ChatAPI)] = [
+      ("messages", isAnthropic ? .anthropicMessages : .openAIChat), ("prompt", .openAICompletions),
+      ("input", .openAIResponses),
+    ]
+    guard let api = path ?? held.first(where: { json[$0.0] != nil })?.1 else {
+      throw APIError(
+        status: 403, code: "not_judged",
+        message: "the body must hold messages, prompt or input; anything else cannot be judged")
+    }
+    do throws(ChatContractError) { return try api.request(json) } catch { throw .field(error.path, error.message) }
   }
 
   private static func response(_ verdicts: [Verdict?]) -> ServerResponse {
