@@ -46,7 +46,9 @@ final class Streams: Application {
     return .refused(refusal, route: RouteLabel(name: "none", index: 1))
   }
 
-  func response(to failure: ServerFailure, route: RouteLabel?) -> ServerResponse { ServerResponse(status: failure.status) }
+  func response(to failure: ServerFailure, route: RouteLabel?) -> ServerResponse {
+    ServerResponse(status: failure.status)
+  }
   func finished(_ record: RequestRecord) { records.withLock { $0.append(record) } }
 
   /// Writes, and counts what came of it; false where nobody takes it.

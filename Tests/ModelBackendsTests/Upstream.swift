@@ -80,7 +80,9 @@ final class Upstream: Application {
     return .refused(ServerResponse(status: 404), route: RouteLabel(name: "none", index: 1))
   }
 
-  func response(to failure: ServerFailure, route: RouteLabel?) -> ServerResponse { ServerResponse(status: failure.status) }
+  func response(to failure: ServerFailure, route: RouteLabel?) -> ServerResponse {
+    ServerResponse(status: failure.status)
+  }
   func finished(_ record: RequestRecord) {}
 }
 
