@@ -21,6 +21,7 @@ WRITTEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "written")
 
 HAZARDS = [f"S{i}" for i in range(1, 15)]
 CONTEXT_TOKENS = 64
+SEGMENT_TOKENS = 60
 
 
 class Row:
@@ -96,21 +97,24 @@ class Encoder:
     def ids(self, text):
         return self.t.encode(text[:8000], add_special_tokens=False).ids
 
-    def encode(self, prompt, reply, longest, rng=None):
-        """Token ids and types. Of a text that is too long a stretch is taken: the first one, or a random one."""
+    def encode(self, prompt, reply, longest, rng=None, anywhere=False):
+        """Token ids and types. Of a text that is too long a stretch is taken: the first or last one, or one `anywhere`."""
         if reply is None:
-            ids = self.cut(self.ids(prompt), longest, rng)
+            ids = self.cut(self.ids(prompt), longest, rng, anywhere)
             ids = [self.cls] + ids + [self.sep]
             return ids, [0] * len(ids)
         context = self.ids(prompt)[-CONTEXT_TOKENS:] if prompt else []
-        text = self.cut(self.ids(reply), longest - len(context), rng)
+        text = self.cut(self.ids(reply), longest - len(context), rng, anywhere)
         first = [self.cls] + context + [self.sep]
         second = text + [self.sep]
         return first + second, [0] * len(first) + [1] * len(second)
 
     @staticmethod
-    def cut(ids, longest, rng):
+    def cut(ids, longest, rng, anywhere):
         if len(ids) <= longest: return ids
+        if anywhere and rng.random() < 0.5:
+            start = rng.randint(0, len(ids) - longest)
+            return ids[start : start + longest]
         # Long rows are read by their beginning or by their end: a request stands at one of the two.
         if rng is not None and rng.random() < 0.4: return ids[-longest:]
         return ids[:longest]
@@ -184,7 +188,10 @@ class Stream:
             if reply is None: prompt = self.noise(prompt)
             else: reply = self.noise(reply)
         if r.set in ("wildguardtrain_sample", "aegis1_train_sample"): longest = int(longest * 1.4)
-        ids, types = self.encoder.encode(prompt, reply, longest, rng)
+        anywhere = not r.unsafe
+        # The judge reads long texts in stretches of 300 bytes, and every stretch of a harmless text is harmless.
+        if anywhere and reply is None and rng.random() < 0.3: longest = min(longest, SEGMENT_TOKENS)
+        ids, types = self.encoder.encode(prompt, reply, longest, rng, anywhere)
         targets, weights = [0.0] * 16, [0.0] * 16
         weak = r.quality == "weak"
         if r.task == "injection":
