@@ -14,7 +14,7 @@ public struct StageBlending: Sendable {
     /// The same for replies, of which the harmful are less like those that training has.
     public var replyFalsePositiveTarget = 0.08
     /// Of the unsafe rows that both stages together find, the share that the first may settle as harmless.
-    public var settledUnsafe = 0.002
+    public var settledUnsafe = 0.005
     /// The rows of a set weigh together at most as much as this many.
     public var setWeight = 150.0
     /// The first stage's weight in the unsafe value is this much of what fits best: it knows words of the sets that it
