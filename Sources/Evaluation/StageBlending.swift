@@ -12,7 +12,7 @@ public struct StageBlending: Sendable {
     /// The share of benign prompts that the unsafe score may flag at 0.5; sets averaged.
     public var falsePositiveTarget = 0.04
     /// The same for replies, of which the harmful are less like those that training has.
-    public var replyFalsePositiveTarget = 0.08
+    public var replyFalsePositiveTarget = 0.06
     /// Of the unsafe rows that both stages together find, the share that the first may settle as harmless.
     public var settledUnsafe = 0.005
     /// The rows of a set weigh together at most as much as this many.
