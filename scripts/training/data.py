@@ -139,10 +139,9 @@ DRAWS = {
     "deepset_injection_train": 500, "inthewild_jailbreaks": 500, "jailbreak_classification": 500,
     # by hand
     "paddock_benign": 4200, "paddock_security": 4000, "paddock_contrast": 4600, "paddock_responses": 4600,
-    "paddock_injection": 1200, "paddock_social": 1800, "paddock_long": 2400, "paddock_tasks": 14000,
-    "paddock_lookalikes": 6000, "paddock_chats": 4000, "paddock_thin": 5500,
+    "paddock_injection": 1200, "paddock_social": 1800, "paddock_long": 2400, "paddock_tasks": 19000,
+    "paddock_lookalikes": 7000, "paddock_chats": 4500, "paddock_thin": 3500,
 }
-MORE_UNSAFE = ("paddock_tasks", "paddock_lookalikes")
 REFUSAL = re.compile(r"\b(sorry|cannot|can't|can’t|unable|won't|not able|against|apologi[sz]e)\b", re.I)
 
 
@@ -165,7 +164,6 @@ class Stream:
         self.replies = [r for r in self.harmless if r.reply]
         self.names = [s for s in DRAWS if self.sets.get(s)]
         self.weights = [DRAWS[s] for s in self.names]
-        self.unsafe = {s: [r for r in self.sets[s] if r.unsafe] for s in MORE_UNSAFE if s in self.names}
         self.made = {"refusal": 1500, "offtopic": 500}
 
     def draw(self):
@@ -177,10 +175,7 @@ class Stream:
             r.reply = self.rng.choice(self.refusals) if self.rng.random() < 0.75 else self.rng.choice(self.replies).reply
             return r
         s = self.rng.choices(self.names, self.weights)[0]
-        row = self.rng.choice(self.sets[s])
-        # Harmless rows are four fifths of these; without more of the harmful the topic alone would come to mean safe.
-        if s in MORE_UNSAFE and not row.unsafe and self.rng.random() < 0.3: row = self.rng.choice(self.unsafe[s])
-        return row
+        return self.rng.choice(self.sets[s])
 
     def example(self):
         rng = self.rng
