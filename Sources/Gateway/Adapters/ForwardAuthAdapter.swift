@@ -50,7 +50,9 @@ struct ForwardAuthAdapter: Adapter {
         status: 403, code: "not_judged",
         message: "the body must hold messages, prompt or input; anything else cannot be judged")
     }
-    do throws(ChatContractError) { return try api.request(json) } catch { throw .field(error.path, error.message) }
+    do throws(ChatContractError) { return try api.request(json) } catch {
+      throw APIError(status: 403, code: "not_judged", message: "\(error), so it cannot be judged")
+    }
   }
 
   private static func response(_ verdicts: [Verdict?]) -> ServerResponse {
