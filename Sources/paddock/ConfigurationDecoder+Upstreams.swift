@@ -2,6 +2,7 @@ import Documents
 import Foundation
 import Gateway
 import ModelBackends
+import Streaming
 
 /// The gateway: upstreams, and how their streams are judged.
 extension ConfigurationDecoder {

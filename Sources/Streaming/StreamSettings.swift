@@ -10,6 +10,16 @@ public struct StreamSettings: Sendable, Equatable {
     case tailHold = "tail-hold"
   }
 
+  /// What a finding in a part of a text does. The verdict on a whole text always counts.
+  public enum Finding: String, Sendable, CaseIterable {
+    /// It ends the answer.
+    case block
+    /// The text is held from there on, and the verdict on the whole of it counts.
+    case hold
+    /// As `hold`, and a text that came in parts is judged as a whole too before its last part leaves.
+    case whole
+  }
+
   /// What becomes of an answer of which more would have to be held than `bufferBytes`.
   public enum Overflow: String, Sendable, CaseIterable {
     /// It ends as if it were unsafe.
@@ -24,6 +34,8 @@ public struct StreamSettings: Sendable, Equatable {
   public var size = 1_000
   /// Characters of the stretch before that are judged again with the next one.
   public var overlap = 200
+  /// What a finding in a stretch does; all but `block` keep texts to their end.
+  public var finding = Finding.block
   /// How long text waits at most for a stretch to fill.
   public var delay = Duration.milliseconds(2_000)
   /// Bytes of one answer that are held at most.
