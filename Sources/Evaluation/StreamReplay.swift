@@ -24,6 +24,20 @@ public struct StreamedAnswer: Sendable, Equatable {
 /// Lets an answer come at a steady pace and sees what the gateway's own gate does with it. Verdicts take no time here and
 /// the clock is a number, so what is measured is the gate's part of the delay, the same in every run.
 public struct StreamReplay {
+  /// What is said of a text.
+  public struct Verdict: Sendable {
+    /// Whether it may leave.
+    public var passes: Bool
+    /// Whether no text around it could change that.
+    public var isCertain: Bool
+
+    /// A verdict.
+    public init(passes: Bool, isCertain: Bool = false) {
+      self.passes = passes
+      self.isCertain = isCertain
+    }
+  }
+
   /// Characters that come at once: about a token.
   private static let step = 4
 
@@ -36,9 +50,9 @@ public struct StreamReplay {
   ///
   /// - Parameters:
   ///   - rate: Characters a second: how much comes before `delay` of the settings has passed.
-  ///   - passes: The verdict on a text.
+  ///   - judge: The verdict on a text.
   public static func run(
-    _ text: String, through settings: StreamSettings, rate: Int, passes: (String) async -> Bool
+    _ text: String, through settings: StreamSettings, rate: Int, judge: (String) async -> Verdict
   ) async -> StreamedAnswer {
     var replay = StreamReplay(gate: StreamGate(settings: settings))
     let scalars = Array(text.unicodeScalars)
@@ -50,13 +64,13 @@ public struct StreamReplay {
       time = start + .seconds(piece.endIndex) / max(1, rate)
       while let deadline = replay.gate.nextDeadline, deadline < time {
         let actions = replay.gate.tick(at: deadline)
-        await replay.follow(actions, at: deadline, passes)
+        await replay.follow(actions, at: deadline, judge)
       }
       let actions = replay.come(String(String.UnicodeScalarView(piece)), piece.count, at: time)
-      await replay.follow(actions, at: time, passes)
+      await replay.follow(actions, at: time, judge)
     }
     let actions = replay.gate.ended(at: time)
-    await replay.follow(actions, at: time, passes)
+    await replay.follow(actions, at: time, judge)
     replay.answer.isBlocked = replay.gate.isHalted
     replay.answer.judged = replay.gate.judged
     return replay.answer
@@ -71,15 +85,15 @@ public struct StreamReplay {
   }
 
   private mutating func follow(
-    _ actions: [StreamGate<Int>.Action], at time: ContinuousClock.Instant, _ passes: (String) async -> Bool
+    _ actions: [StreamGate<Int>.Action], at time: ContinuousClock.Instant, _ judge: (String) async -> Verdict
   ) async {
     var rest = actions[...]
     while let action = rest.popFirst() {
       switch action {
       case .assess(let assessment):
         answer.parts += 1
-        let passes = await passes(assessment.text)
-        rest += gate.assessed(assessment, passes: passes, at: time)
+        let verdict = await judge(assessment.text)
+        rest += gate.assessed(assessment, passes: verdict.passes, isCertain: verdict.isCertain, at: time)
       case .release(_, let events):
         for event in held.prefix(events) {
           answer.released += event.characters

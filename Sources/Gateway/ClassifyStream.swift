@@ -203,7 +203,7 @@ actor ClassifyStream {
   ) -> [StreamGate<Int>.Action] {
     endpoints.log(verdict, request: request.id, query)
     let passes = verdict.decision.action < .block
-    let actions = gate.assessed(assessment, passes: passes, at: .now)
+    let actions = gate.assessed(assessment, passes: passes, isCertain: verdict.decision.isCertain, at: .now)
     // A finding in a part that does not end the answer leaves the word to the verdict on the whole.
     guard passes || gate.isHalted else { return actions }
     let worst = self.worst?.worst(verdict) ?? verdict

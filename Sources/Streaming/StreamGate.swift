@@ -176,11 +176,15 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   }
 
   /// The verdict on a stretch came.
-  public mutating func assessed(_ assessment: Assessment, passes: Bool, at now: ContinuousClock.Instant) -> [Action] {
+  ///
+  /// - Parameter isCertain: Whether no text around it could change what was found.
+  public mutating func assessed(
+    _ assessment: Assessment, passes: Bool, isCertain: Bool = false, at now: ContinuousClock.Instant
+  ) -> [Action] {
     guard !isHalted, var lane = lanes[assessment.lane] else { return [] }
     guard passes else {
       // What was found in the whole of what came stays found, however much follows.
-      if settings.finding == .block || lane.kind != .text || lane.isDoubtful || assessment.isWhole {
+      if isCertain || settings.finding == .block || lane.kind != .text || lane.isDoubtful || assessment.isWhole {
         return halt(.verdict)
       }
       lane.isDoubtful = true

@@ -10,7 +10,8 @@ public struct StreamSettings: Sendable, Equatable {
     case tailHold = "tail-hold"
   }
 
-  /// What a finding in a part of a text does. The verdict on a whole text always counts.
+  /// What a finding in a part of a text does. A finding in the whole ends the answer, and so does one that no text around
+  /// it could change.
   public enum Finding: String, Sendable, CaseIterable {
     /// It ends the answer.
     case block

@@ -1,5 +1,6 @@
 import Conversations
 import Evaluation
+import Screening
 import Streaming
 
 extension EvalCommand {
@@ -57,18 +58,24 @@ extension Contestant {
     let text = parts.filter(\.isReadable).map(\.text).joined(separator: "\n")
     guard let whole = await decision(on: row, reply: text), whole.verdict != .notJudged else { return nil }
     // Settings often cut a text at the same places.
-    var known = [text: whole.mayBeStreamed]
+    var known = [text: StreamReplay.Verdict(whole)]
     var rows: [StreamFigures.Row] = []
     for setting in settings {
       let stream = await StreamReplay.run(text, through: setting, rate: rate) { part in
-        if let passes = known[part] { return passes }
-        // As in the gateway, what nobody can judge does not leave.
-        let passes = await decision(on: row, reply: part)?.mayBeStreamed ?? false
-        known[part] = passes
-        return passes
+        if let verdict = known[part] { return verdict }
+        let verdict = StreamReplay.Verdict(await decision(on: row, reply: part))
+        known[part] = verdict
+        return verdict
       }
       rows.append(StreamFigures.Row(isUnsafe: row.isUnsafe, isBlocked: !whole.mayBeStreamed, stream: stream))
     }
     return rows
+  }
+}
+
+extension StreamReplay.Verdict {
+  /// As the gateway takes a decision: what could not be judged at all does not leave.
+  fileprivate init(_ decision: Decision?) {
+    self.init(passes: decision?.mayBeStreamed ?? false, isCertain: decision?.isCertain ?? true)
   }
 }

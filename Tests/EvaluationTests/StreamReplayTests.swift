@@ -11,7 +11,7 @@ struct StreamReplayTests {
     let settings = try #require(StreamSettings(name: name))
     let answer = await StreamReplay.run(text, through: settings, rate: rate) { part in
       asked.append(part)
-      return passes(part)
+      return StreamReplay.Verdict(passes: passes(part))
     }
     return (answer, asked)
   }

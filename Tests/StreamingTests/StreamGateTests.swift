@@ -46,8 +46,8 @@ private struct Bench {
   mutating func end(_ lane: String) { take(gate.received(.init(bytes: [0x2E], ended: [lane]), at: now)) }
   mutating func last() { take(gate.received(.init(bytes: Array("$".utf8), isLast: true), at: now)) }
 
-  mutating func answer(_ passes: Bool = true, at index: Int = 0) {
-    take(gate.assessed(asked.remove(at: index), passes: passes, at: now))
+  mutating func answer(_ passes: Bool = true, isCertain: Bool = false, at index: Int = 0) {
+    take(gate.assessed(asked.remove(at: index), passes: passes, isCertain: isCertain, at: now))
   }
 
   mutating func wait(_ duration: Duration) {
@@ -157,6 +157,13 @@ struct StreamGateTests {
     #expect(bench.asked.map(\.text) == ["1234567890abc"] && bench.halted == nil)
     bench.answer()
     #expect(bench.out == "1234567890abc$" && bench.gate.isFinished)
+  }
+
+  @Test func aFindingThatNoOtherTextCanChangeEndsAnAnswerAtOnce() {
+    var bench = Bench(.window, finding: .hold)
+    bench.text("1234567890")
+    bench.answer(false, isCertain: true)
+    #expect(bench.halted == .verdict && bench.out.isEmpty)
   }
 
   @Test func aFindingInOneLaneLeavesTheOthersAlone() {

@@ -218,7 +218,7 @@ actor StreamRelay {
   ) -> [StreamGate<Lane>.Action] {
     isClean = isClean && verdict.isClean
     let passes = verdict.decision.mayBeStreamed
-    let actions = gate.assessed(assessment, passes: passes, at: .now)
+    let actions = gate.assessed(assessment, passes: passes, isCertain: verdict.decision.isCertain, at: .now)
     // A finding in a part that does not end the answer leaves the word to the verdict on the whole.
     if passes || gate.isHalted { worst = worst?.worst(verdict) ?? verdict }
     return actions
