@@ -208,7 +208,7 @@ actor ClassifyStream {
     guard passes || gate.isHalted else { return actions }
     let worst = self.worst?.worst(verdict) ?? verdict
     self.worst = worst
-    let isLast = !passes || (gate.hasEnded && assessment.through == gate.received)
+    let isLast = gate.isFinished
     report(verdict: isLast ? worst : verdict, through: assessment.through, isLast: isLast)
     if isLast { stop() }
     return actions

@@ -81,18 +81,22 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     var text: [UInt8] = []
     var start = 0
     var received = 0
-    /// Characters whose verdict is awaited.
-    var requested = 0
     var settled = 0
+    /// The characters whose verdict is awaited.
+    var asked: Range<Int>?
     /// When the first character came that nobody judges yet.
     var waitingSince: ContinuousClock.Instant?
     var isEnded = false
     /// Whether a part of it was found to be unsafe, so that only the whole of it can settle more.
     var isDoubtful = false
+    /// Whether all of it passed in parts only, and the whole is still to be judged.
+    var owesWhole = false
 
     init(kind: Kind) { self.kind = kind }
-    var isInFlight: Bool { requested > settled }
-    var isDone: Bool { isEnded && settled == received }
+    var isInFlight: Bool { asked != nil }
+    var isDone: Bool { isEnded && !hasOpenText }
+    /// Whether something of it has to be judged now or later.
+    var hasOpenText: Bool { received > settled || (owesWhole && isEnded) }
   }
 
   private struct Held {
@@ -127,7 +131,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   }
 
   /// Whether everything was released.
-  public var isFinished: Bool { isHalted || (hasEnded && held.isEmpty) }
+  public var isFinished: Bool { isHalted || (hasEnded && held.isEmpty && lanes.values.allSatisfy(\.isDone)) }
 
   /// Whether more may be read: what is held is bounded, and waiting for verdicts makes the sender wait.
   public var wantsMore: Bool { !isHalted && (heldBytes <= settings.bufferBytes || !isJudging) }
@@ -181,20 +185,20 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   public mutating func assessed(
     _ assessment: Assessment, passes: Bool, isCertain: Bool = false, at now: ContinuousClock.Instant
   ) -> [Action] {
-    guard !isHalted, var lane = lanes[assessment.lane] else { return [] }
+    guard !isHalted, var lane = lanes[assessment.lane], let asked = lane.asked else { return [] }
+    lane.asked = nil
+    let isAll = asked == 0..<lane.received
+    let canWait = settings.finding == .hold && lane.kind == .text
     guard passes else {
-      // What was found in the whole of what came stays found, however much follows.
-      if isCertain || settings.finding == .block || lane.kind != .text || lane.isDoubtful || assessment.isWhole {
-        return halt(.verdict)
-      }
+      // A second finding, in all that came, stays found however much follows.
+      if isCertain || !canWait || lane.isDoubtful || (isAll && lane.isEnded) { return halt(.verdict) }
       lane.isDoubtful = true
-      lane.requested = lane.settled
       lanes[assessment.lane] = lane
       return proceed(at: now)
     }
     lane.isDoubtful = false
-    lane.settled = max(lane.settled, assessment.through)
-    lane.requested = max(lane.requested, lane.settled)
+    lane.owesWhole = canWait && !isAll
+    lane.settled = max(lane.settled, asked.upperBound)
     trim(&lane)
     lanes[assessment.lane] = lane
     return [.settled(assessment.lane, through: lane.settled)] + proceed(at: now)
@@ -253,7 +257,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   private mutating func assessments(at now: ContinuousClock.Instant) -> [Action] {
     var actions: [Action] = []
     for name in order {
-      guard let lane = lanes[name], !lane.isInFlight, lane.received > lane.settled, isDue(lane, at: now),
+      guard let lane = lanes[name], !lane.isInFlight, lane.hasOpenText, isDue(lane, at: now),
         let assessment = request(name)
       else { continue }
       actions.append(.assess(assessment))
@@ -270,12 +274,12 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
 
   /// What of a lane is to be judged next; nil where nothing is.
   private mutating func request(_ name: Lane) -> Assessment? {
-    guard var lane = lanes[name], !lane.isInFlight, lane.received > lane.settled else { return nil }
-    lane.requested = lane.received
+    guard var lane = lanes[name], !lane.isInFlight, lane.hasOpenText else { return nil }
     lane.waitingSince = nil
-    let isWhole = lane.isDoubtful || (settings.finding == .whole && lane.isEnded)
+    let isWhole = lane.isDoubtful || (settings.finding == .hold && lane.isEnded)
     let overlap = lane.kind == .text ? settings.overlap : 0
     let first = isWhole ? lane.start : max(lane.start, lane.settled - overlap)
+    lane.asked = first..<lane.received
     let from = Self.index(ofCharacter: first - lane.start, in: lane.text)
     judged += lane.received - first
     lanes[name] = lane
@@ -310,7 +314,8 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   private func mayLeave(_ event: Held) -> Bool {
     if event.needsAll { return lanes.values.allSatisfy(\.isDone) }
     return event.needs.allSatisfy { need in
-      guard let lane = lanes[need.lane] else { return false }
+      // What ends a text waits for the verdict on the whole of it.
+      guard let lane = lanes[need.lane], !(lane.owesWhole && lane.isEnded) else { return false }
       if lane.settled >= need.through { return true }
       return settings.mode == .tailHold && lane.kind == .text && !lane.isEnded
         && lane.received - need.through >= settings.size

@@ -15,10 +15,9 @@ public struct StreamSettings: Sendable, Equatable {
   public enum Finding: String, Sendable, CaseIterable {
     /// It ends the answer.
     case block
-    /// The text is held from there on, and the verdict on the whole of it counts.
+    /// The text is held from there on. A text that came in parts is judged as a whole at its end, whether a part was found
+    /// or not, and that verdict counts: a stream is blocked where the whole answer would be.
     case hold
-    /// As `hold`, and a text that came in parts is judged as a whole too before its last part leaves.
-    case whole
   }
 
   /// What becomes of an answer of which more would have to be held than `bufferBytes`.
@@ -35,10 +34,10 @@ public struct StreamSettings: Sendable, Equatable {
   public var size = 1_000
   /// Characters of the stretch before that are judged again with the next one.
   public var overlap = 200
-  /// What a finding in a stretch does; all but `block` keep texts to their end.
-  public var finding = Finding.block
+  /// What a finding in a stretch does; `hold` keeps all text to its end, within `bufferBytes`.
+  public var finding = Finding.hold
   /// How long text waits at most for a stretch to fill.
-  public var delay = Duration.milliseconds(2_000)
+  public var delay = Duration.milliseconds(5_000)
   /// Bytes of one answer that are held at most.
   public var bufferBytes = 1_048_576
   /// What becomes of an answer that needs more.

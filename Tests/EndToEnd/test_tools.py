@@ -325,7 +325,7 @@ def test_replies_are_judged_as_the_gateway_judges_streams(tmp_path, faults):
     faults.answer = by_the_end
     arguments = ["eval", "--config", str(tmp_path / "config.yaml"), str(tmp_path / "rows.jsonl")]
     done = paddock(*arguments, "--json", str(tmp_path / "figures.json"),
-                   "--stream", "hold-all,window:100:20:60000:block,window:100:20:60000:hold")
+                   "--stream", "hold-all,window:100:20:60000:block,window:100:20:60000")
     assert done.returncode == 0, done.stderr
     assert b"1 rows are no replies" in done.stderr and b"| window:100:20:60000:block | 3 | 3 | 0.667 |" in done.stdout
     whole, block, hold = json.loads((tmp_path / "figures.json").read_text())["streams"]

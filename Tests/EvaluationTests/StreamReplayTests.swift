@@ -25,21 +25,29 @@ struct StreamReplayTests {
   }
 
   @Test func windowsJudgeTheEndOfTheOneBeforeAgain() async throws {
-    let (answer, asked) = try await replay("window:16:4", letters)
+    let (answer, asked) = try await replay("window:16:4:block", letters)
     #expect(asked.map(\.count) == [16, 20, 12] && answer.judged == 48 && answer.characters == 40)
     #expect(answer.waits == [0: 12, 4: 12, 8: 8, 12: 8] && answer.released == 40 && !answer.isBlocked)
   }
 
   @Test func aBlockLetsNothingMoreComeOrLeave() async throws {
-    let (answer, _) = try await replay("window:16:4", letters + "!" + letters) { !$0.contains("!") }
+    let (answer, _) = try await replay("window:16:4:block", letters + "!" + letters) { !$0.contains("!") }
     #expect(answer.isBlocked && answer.released == 32 && answer.received == 48 && answer.characters == 81)
   }
 
   @Test func aSlowAnswerIsJudgedInSmallerPartsWhereTheDelayPasses() async throws {
-    let (_, slow) = try await replay("window:16:0:1000", letters, rate: 8)
-    let (_, fast) = try await replay("window:16:0:1000", letters, rate: 800)
+    let (_, slow) = try await replay("window:16:0:1000:block", letters, rate: 8)
+    let (_, fast) = try await replay("window:16:0:1000:block", letters, rate: 800)
     #expect(fast.map(\.count) == [16, 16, 8] && slow.joined() == letters)
     #expect(slow.allSatisfy { $0.count <= 12 } && slow.count >= 4)
+  }
+
+  @Test func afterAFindingInAPartTheWholeDecides() async throws {
+    let (answer, asked) = try await replay("window:16:4:hold", letters + "!" + letters) {
+      $0.count > 40 || !$0.contains("!")
+    }
+    #expect(asked.map(\.count) == [16, 20, 20, 81] && !answer.isBlocked && answer.released == 81)
+    #expect(answer.judged == 137 && answer.parts == 4)
   }
 
   @Test func whatTailHoldLetsGoUnjudgedCounts() async throws {
@@ -48,12 +56,12 @@ struct StreamReplayTests {
   }
 
   @Test func charactersAreCodePoints() async throws {
-    let (answer, asked) = try await replay("window:5:1", "日本語のテキスト👩‍👩‍👧")
+    let (answer, asked) = try await replay("window:5:1:block", "日本語のテキスト👩‍👩‍👧")
     #expect(answer.characters == 13 && answer.released == 13 && asked.map(\.unicodeScalars.count) == [8, 6])
   }
 
   @Test func anEmptyAnswerAsksNothing() async throws {
-    let (answer, asked) = try await replay("window:5:1", "")
+    let (answer, asked) = try await replay("window:5:1:block", "")
     #expect(asked.isEmpty && answer == StreamedAnswer())
   }
 

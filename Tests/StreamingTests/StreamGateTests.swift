@@ -146,17 +146,29 @@ struct StreamGateTests {
     #expect(bench.halted == .verdict && bench.out.isEmpty)
   }
 
-  @Test func aFindingInTheLastPartIsFollowedByTheWholeAtOnce() {
+  @Test(arguments: ["abc", ""], [true, false])
+  func whatPassedInPartsIsJudgedAsAWholeAtItsEnd(rest: String, passes: Bool) {
     var bench = Bench(.window, finding: .hold)
     bench.text("1234567890")
     bench.answer()
-    bench.text("abc")
-    bench.last()
-    #expect(bench.asked.map(\.text) == ["890abc"])
-    bench.answer(false)
-    #expect(bench.asked.map(\.text) == ["1234567890abc"] && bench.halted == nil)
+    bench.text("abcdefghij")
     bench.answer()
-    #expect(bench.out == "1234567890abc$" && bench.gate.isFinished)
+    if !rest.isEmpty { bench.text(rest) }
+    bench.end("a")
+    bench.last()
+    #expect(bench.asked.map(\.text) == ["1234567890abcdefghij" + rest] && bench.asked.map(\.isWhole) == [true])
+    #expect(bench.out == "1234567890abcdefghij" && !bench.gate.isFinished)
+    bench.answer(passes)
+    #expect(bench.out == "1234567890abcdefghij" + (passes ? rest + ".$" : "") && bench.gate.isFinished)
+    #expect(bench.halted == (passes ? nil : .verdict))
+  }
+
+  @Test func whatWasJudgedAsAWholeBeforeItsEndIsNotJudgedAgain() {
+    var bench = Bench(.window, finding: .hold)
+    bench.text("1234567890")
+    bench.answer()
+    bench.last()
+    #expect(bench.asked.isEmpty && bench.out == "1234567890$" && bench.gate.isFinished)
   }
 
   @Test func aFindingThatNoOtherTextCanChangeEndsAnAnswerAtOnce() {
@@ -176,7 +188,7 @@ struct StreamGateTests {
     bench.answer()
     #expect(bench.settled == ["a": 20] && bench.out == "1234567890")
     bench.last()
-    #expect(bench.asked.map(\.text) == ["ABCDEFGHIJ"] && bench.asked.map(\.isWhole) == [true])
+    #expect(bench.asked.map(\.text) == ["1234567890abcdefghij", "ABCDEFGHIJ"])
   }
 
   @Test func aFindingInArgumentsEndsTheAnswerWhateverAFindingInAPartDoes() {
