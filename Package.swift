@@ -66,6 +66,7 @@ let package = Package(
     room("Conversations", ["StrictJSON"]),
     room("HTTPWire", []),
     room("ChatContracts", ["StrictJSON", "Conversations", "HTTPWire"]),
+    room("Streaming", []),
     room("Documents", [.product(name: "Yams", package: "Yams")]),
     room("Policies", ["Documents", "Conversations", "StrictJSON", "CCrypto", "CBuiltins"]),
     room("Classifier", ["CCrypto", "CEncoder", "CScoring", "CWeights", "StrictJSON"]),
@@ -87,14 +88,17 @@ let package = Package(
     // product
     room(
       "Gateway",
-      ["Guard", "HTTPServing", "ChatContracts", "Telemetry", "Locking", "StrictJSON", "CBuiltins", "CCrypto"]),
-    room("Evaluation", ["Classifier", "Conversations", "StrictJSON", "CScoring", "CZlib"]),
+      [
+        "Guard", "HTTPServing", "ChatContracts", "Streaming", "Telemetry", "Locking", "StrictJSON", "CBuiltins",
+        "CCrypto",
+      ]),
+    room("Evaluation", ["Classifier", "Conversations", "Streaming", "StrictJSON", "CScoring", "CZlib"]),
 
     .executableTarget(
       name: "paddock",
       dependencies: [
         "Gateway", "Evaluation", "Documents", "Classifier", "Conversations", "EventLoops", "Guard", "HTTPServing",
-        "HTTPWire", "ModelBackends", "Policies", "Screening", "StrictJSON", "Telemetry",
+        "HTTPWire", "ModelBackends", "Policies", "Screening", "Streaming", "StrictJSON", "Telemetry",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -104,6 +108,7 @@ let package = Package(
     tests("Conversations", ["StrictJSON"]),
     tests("HTTPWire"),
     tests("ChatContracts", ["Conversations", "HTTPWire", "StrictJSON"]),
+    tests("Streaming"),
     tests("Documents"),
     tests("Policies", ["Conversations", "StrictJSON", "Documents"]),
     tests("Classifier", ["CEncoder", "CScoring", "StrictJSON"]),
@@ -119,7 +124,7 @@ let package = Package(
     tests(
       "Gateway",
       ["Conversations", "Guard", "HTTPServing", "HTTPWire", "Policies", "Screening", "StrictJSON", "Telemetry"]),
-    tests("Evaluation", ["Classifier"]),
+    tests("Evaluation", ["Classifier", "Streaming"]),
   ]
 )
 

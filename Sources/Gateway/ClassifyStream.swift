@@ -4,6 +4,7 @@ import Guard
 import HTTPServing
 import Policies
 import Screening
+import Streaming
 import StrictJSON
 
 /// `POST /v1/classify/stream`: lines of JSON in and out on one connection, for clients that hold a stream themselves.
@@ -201,11 +202,13 @@ actor ClassifyStream {
     _ verdict: Verdict, _ assessment: StreamGate<Int>.Assessment, _ query: Query
   ) -> [StreamGate<Int>.Action] {
     endpoints.log(verdict, request: request.id, query)
+    let passes = verdict.decision.action < .block
+    let actions = gate.assessed(assessment, passes: passes, isCertain: verdict.decision.isCertain, at: .now)
+    // A finding in a part that does not end the answer leaves the word to the verdict on the whole.
+    guard passes || gate.isHalted else { return actions }
     let worst = self.worst?.worst(verdict) ?? verdict
     self.worst = worst
-    let passes = verdict.decision.action < .block
-    let actions = gate.assessed(assessment, passes: passes, at: .now)
-    let isLast = !passes || (gate.hasEnded && assessment.through == gate.received)
+    let isLast = gate.isFinished
     report(verdict: isLast ? worst : verdict, through: assessment.through, isLast: isLast)
     if isLast { stop() }
     return actions

@@ -3,6 +3,7 @@ import Guard
 import HTTPServing
 import HTTPWire
 import Policies
+import Streaming
 import Telemetry
 
 /// The HTTP API: which route, whether it is open to this listener and this key, and what of the head already rules a

@@ -74,4 +74,9 @@ public struct Decision: Sendable, Equatable {
   public var charactersJudged: Int
   /// Why judges failed; for metrics and logs.
   public var failures: Set<FailureReason>
+
+  /// Whether text may leave a stream. What has to be masked may not: it stands in bytes that are passed on as they are.
+  public var mayBeStreamed: Bool { action < .mask }
+  /// Whether it holds a phrase that the policy denies: no text around that changes it.
+  public var isCertain: Bool { findings.contains(where: \.isViolation) }
 }

@@ -2,6 +2,7 @@ import Documents
 import Foundation
 import Gateway
 import ModelBackends
+import Streaming
 
 /// The gateway: upstreams, and how their streams are judged.
 extension ConfigurationDecoder {
@@ -66,6 +67,7 @@ extension ConfigurationDecoder {
     } else {
       stream.overlap = min(stream.overlap, stream.size - 1)
     }
+    stream.finding = mapping["on_finding"]?.choice(StreamSettings.Finding.self) ?? stream.finding
     stream.delay = mapping["delay_ms"]?.int(in: 1...86_400_000).map { .milliseconds($0) } ?? stream.delay
     stream.bufferBytes = mapping["buffer_bytes"]?.int(in: 1_024...1 << 30) ?? stream.bufferBytes
     stream.overflow = mapping["on_overflow"]?.choice(StreamSettings.Overflow.self) ?? stream.overflow

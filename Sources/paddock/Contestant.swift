@@ -123,6 +123,16 @@ struct Contestant: MeasuredJudge {
       Query(conversation: row.conversation, scope: .lastMessage, policy: policy.name, judge: judge, received: .now))
   }
 
+  /// What is decided on a row with this text in the place of its reply; nil where there is nothing to judge.
+  func decision(on row: EvaluationRow, reply: String) async -> Decision? {
+    var row = row
+    let path = PartPath(message: row.conversation.messages.count - 1, field: .content)
+    row.conversation.messages.removeLast()
+    row.conversation.messages.append(
+      Message(role: .assistant, parts: [Part(path: path, kind: .text, text: reply)]))
+    return await verdict(on: row, of: guardian, judge.name)?.decision
+  }
+
   private func code(_ category: Int) -> String { policy.taxonomy.categories[category].code }
 }
 

@@ -58,6 +58,17 @@ struct EvalCommand: AsyncParsableCommand {
   @Flag(name: .long, help: "Judge each row in every disguise too, and say what evades.")
   var perturb = false
 
+  @Option(
+    name: .long,
+    help: """
+      Judge replies also as the gateway judges streams, and say how often that differs: a list of hold-all, \
+      tail-hold:SIZE and window:SIZE:OVERLAP[:DELAY_MS][:FINDING], joined by commas.
+      """)
+  var stream: String?
+
+  @Option(name: .long, help: "With --stream: how many characters come in a second.")
+  var streamRate = 200
+
   @Flag(name: .long, help: "Show the figures at other thresholds.")
   var sweep = false
 
@@ -82,11 +93,20 @@ struct EvalCommand: AsyncParsableCommand {
       throw ValidationError("--missed and --falsely-flagged must be from 0 to 0.5")
     }
     for rate in fpr where !(0...1).contains(rate) { throw ValidationError("--fpr must be from 0 to 1") }
-    if compare, perturb { throw ValidationError("--compare and --perturb exclude each other") }
+    if [compare, perturb, stream != nil].count(where: \.self) > 1 {
+      throw ValidationError("--compare, --perturb and --stream exclude each other")
+    }
+    if let stream, Self.streams(stream) == nil {
+      throw ValidationError(
+        "--stream takes hold-all, tail-hold:SIZE and window:SIZE:OVERLAP[:DELAY_MS][:FINDING], joined by commas")
+    }
+    guard (1...1_000_000).contains(streamRate) else { throw ValidationError("--stream-rate must be at least 1") }
+    if stream != nil, evaluation.resume != nil { throw ValidationError("--stream keeps no answers: --resume") }
     if disagreements != nil, !compare { throw ValidationError("--disagreements goes with --compare") }
-    if compare || perturb, html != nil || sweep || !fpr.isEmpty {
+    if compare || perturb || stream != nil, html != nil || sweep || !fpr.isEmpty {
       throw ValidationError("--html, --sweep and --fpr are for one judge as it is")
     }
+    if url != nil, stream != nil { throw ValidationError("--url and --stream exclude each other") }
     if url != nil, compare || evaluation.weights != nil || options.config != nil {
       throw ValidationError("--url excludes --compare, --weights and --config: the service has its own")
     }
@@ -104,6 +124,8 @@ struct EvalCommand: AsyncParsableCommand {
         try await compareTwo(assembly)
       } else if perturb {
         try await disguise(try await contestant(assembly))
+      } else if let streams = stream.flatMap(Self.streams), let assembly {
+        try await streamed(assembly, as: streams)
       } else {
         try await measure(try await contestant(assembly))
       }

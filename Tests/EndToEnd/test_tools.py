@@ -351,6 +351,42 @@ def test_two_judges_are_compared_row_by_row(tmp_path, faults):
     assert done.returncode == 2 and b"rows.jsonl" in done.stderr
 
 
+def test_replies_are_judged_as_the_gateway_judges_streams(tmp_path, faults):
+    filler = "They walked along the river and talked about the weather. " * 5
+    replies = [("safe", filler), ("safe", "The bomb " + filler + "stands in the museum."), ("unsafe", filler + "bomb " + filler)]
+    rows = [{"id": str(number), "label": label,
+             "messages": [{"role": "user", "content": "Go on."}, {"role": "assistant", "content": reply}]}
+            for number, (label, reply) in enumerate(replies)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, ROWS[0]]))
+    (tmp_path / "config.yaml").write_text(configuration(("b", f"url: '{faults.url}'")))
+
+    def by_the_end(request):
+        """Finds harm where the end does not say that there is none."""
+        is_harmful = "bomb" in request["body"]["prompt"] and "museum" not in request["body"]["prompt"]
+        return completion("unsafe\nS1", {"unsafe": -0.01, "safe": -5.0}) if is_harmful else completion("safe", {"safe": -0.01, "unsafe": -5.0})
+    faults.answer = by_the_end
+    arguments = ["eval", "--config", str(tmp_path / "config.yaml"), str(tmp_path / "rows.jsonl")]
+    done = paddock(*arguments, "--json", str(tmp_path / "figures.json"),
+                   "--stream", "hold-all,window:100:20:60000:block,window:100:20:60000")
+    assert done.returncode == 0, done.stderr
+    assert b"1 rows are no replies" in done.stderr and b"| window:100:20:60000:block | 3 | 3 | 0.667 |" in done.stdout
+    whole, block, hold = json.loads((tmp_path / "figures.json").read_text())["streams"]
+    assert whole["agreement"] == hold["agreement"] == 1 and block["agreement"] == pytest.approx(2 / 3, abs=1e-5)
+    assert (block["false_positive_rate"], hold["false_positive_rate"]) == (0.5, 0) and block["recall"] == hold["recall"] == 1
+    assert whole["leaked"] == 0 and whole["judged_per_received"] == 1 and whole["wait_p50_characters"] > 100
+    assert 0 < block["leaked"] == hold["leaked"] < 0.5
+    assert block["judged_per_received"] < hold["judged_per_received"] < 3
+
+
+def test_streams_that_cannot_be_measured_are_refused(tmp_path, data):
+    for names in ["window:0:1", "often", "hold-all,"]:
+        done = paddock("eval", data, "--stream", names)
+        assert done.returncode == 64 and b"--stream takes" in done.stderr
+    assert paddock("eval", data, "--stream", "hold-all", "--perturb").returncode == 64
+    done = paddock("eval", data, "--stream", "hold-all")
+    assert done.returncode == 2 and b"no row is a reply" in done.stderr
+
+
 # calibrate
 
 @pytest.fixture

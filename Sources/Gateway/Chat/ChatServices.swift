@@ -1,6 +1,7 @@
 import EventLoops
 import Guard
 import ModelBackends
+import Streaming
 import Telemetry
 
 /// What the gateway's chats share: where they go, what of them was judged before, and how many there may be.

@@ -7,6 +7,7 @@ import HTTPWire
 import ModelBackends
 import Policies
 import Screening
+import Streaming
 
 /// Passes a streamed answer on as the stream gate allows: reads events, asks for verdicts, writes what was released.
 ///
@@ -212,13 +213,15 @@ actor StreamRelay {
     apply(took(verdict, assessment))
   }
 
-  /// A masked span stands in bytes that are passed on as they are, so it cannot be masked here: it is blocked.
   private func took(
     _ verdict: Verdict, _ assessment: StreamGate<Lane>.Assessment
   ) -> [StreamGate<Lane>.Action] {
-    worst = worst?.worst(verdict) ?? verdict
     isClean = isClean && verdict.isClean
-    return gate.assessed(assessment, passes: verdict.decision.action < .mask, at: .now)
+    let passes = verdict.decision.mayBeStreamed
+    let actions = gate.assessed(assessment, passes: passes, isCertain: verdict.decision.isCertain, at: .now)
+    // A finding in a part that does not end the answer leaves the word to the verdict on the whole.
+    if passes || gate.isHalted { worst = worst?.worst(verdict) ?? verdict }
+    return actions
   }
 
   // MARK: Ends

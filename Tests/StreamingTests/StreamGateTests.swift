@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Gateway
+@testable import Streaming
 
 /// What a gate let out and what it asked, driven by hand: a clock that stands where the test puts it.
 private struct Bench {
@@ -13,13 +13,18 @@ private struct Bench {
   var time = Duration.zero
   var now: ContinuousClock.Instant { start + time }
 
-  init(_ mode: StreamSettings.Mode, size: Int = 10, overlap: Int = 3, buffer: Int = 1 << 20, keepsText: Bool = false) {
+  init(
+    _ mode: StreamSettings.Mode, size: Int = 10, overlap: Int = 3, buffer: Int = 1 << 20, keepsText: Bool = false,
+    overflow: StreamSettings.Overflow = .block, finding: StreamSettings.Finding = .block
+  ) {
     var settings = StreamSettings()
     settings.mode = mode
     settings.size = size
     settings.overlap = overlap
     settings.delay = .seconds(1)
     settings.bufferBytes = buffer
+    settings.overflow = overflow
+    settings.finding = finding
     gate = StreamGate(settings: settings, keepsText: keepsText)
   }
 
@@ -41,8 +46,8 @@ private struct Bench {
   mutating func end(_ lane: String) { take(gate.received(.init(bytes: [0x2E], ended: [lane]), at: now)) }
   mutating func last() { take(gate.received(.init(bytes: Array("$".utf8), isLast: true), at: now)) }
 
-  mutating func answer(_ passes: Bool = true, at index: Int = 0) {
-    take(gate.assessed(asked.remove(at: index), passes: passes, at: now))
+  mutating func answer(_ passes: Bool = true, isCertain: Bool = false, at index: Int = 0) {
+    take(gate.assessed(asked.remove(at: index), passes: passes, isCertain: isCertain, at: now))
   }
 
   mutating func wait(_ duration: Duration) {
@@ -103,6 +108,112 @@ struct StreamGateTests {
     bench.last()
     #expect(bench.out == "1234567890" && bench.halted == .verdict && bench.asked.isEmpty)
     #expect(bench.gate.isFinished && !bench.gate.wantsMore)
+  }
+
+  @Test func afterAFindingInAPartNothingLeavesBeforeTheWholeWasJudged() {
+    var bench = Bench(.window, finding: .hold)
+    bench.text("1234567890")
+    bench.answer()
+    bench.text("abcdefghij")
+    bench.answer(false)
+    bench.text("and more than another stretch of it")
+    bench.wait(.seconds(100))
+    #expect(bench.halted == nil && bench.out == "1234567890" && bench.asked.isEmpty && bench.gate.nextDeadline == nil)
+    bench.last()
+    #expect(bench.asked.map(\.text) == ["1234567890abcdefghijand more than another stretch of it"])
+    #expect(bench.asked.map(\.isWhole) == [true] && bench.out == "1234567890")
+  }
+
+  @Test(arguments: [true, false])
+  func theVerdictOnTheWholeCountsAfterAFindingInAPart(passes: Bool) {
+    var bench = Bench(.window, finding: .hold)
+    bench.text("1234567890")
+    bench.answer(false)
+    bench.text("abc")
+    bench.end("a")
+    #expect(bench.settled.isEmpty)
+    bench.answer(passes)
+    bench.last()
+    #expect(bench.out == (passes ? "1234567890abc.$" : "") && bench.halted == (passes ? nil : .verdict))
+  }
+
+  @Test func aFindingInTheWholeEndsAnAnswerAtOnce() {
+    var bench = Bench(.window, finding: .hold)
+    bench.text("123")
+    bench.last()
+    #expect(bench.asked.map(\.isWhole) == [true])
+    bench.answer(false)
+    #expect(bench.halted == .verdict && bench.out.isEmpty)
+  }
+
+  @Test(arguments: ["abc", ""], [true, false])
+  func whatPassedInPartsIsJudgedAsAWholeAtItsEnd(rest: String, passes: Bool) {
+    var bench = Bench(.window, finding: .hold)
+    bench.text("1234567890")
+    bench.answer()
+    bench.text("abcdefghij")
+    bench.answer()
+    if !rest.isEmpty { bench.text(rest) }
+    bench.end("a")
+    bench.last()
+    #expect(bench.asked.map(\.text) == ["1234567890abcdefghij" + rest] && bench.asked.map(\.isWhole) == [true])
+    #expect(bench.out == "1234567890abcdefghij" && !bench.gate.isFinished)
+    bench.answer(passes)
+    #expect(bench.out == "1234567890abcdefghij" + (passes ? rest + ".$" : "") && bench.gate.isFinished)
+    #expect(bench.halted == (passes ? nil : .verdict))
+  }
+
+  @Test func whatWasJudgedAsAWholeBeforeItsEndIsNotJudgedAgain() {
+    var bench = Bench(.window, finding: .hold)
+    bench.text("1234567890")
+    bench.answer()
+    bench.last()
+    #expect(bench.asked.isEmpty && bench.out == "1234567890$" && bench.gate.isFinished)
+  }
+
+  @Test func aFindingThatNoOtherTextCanChangeEndsAnAnswerAtOnce() {
+    var bench = Bench(.window, finding: .hold)
+    bench.text("1234567890")
+    bench.answer(false, isCertain: true)
+    #expect(bench.halted == .verdict && bench.out.isEmpty)
+  }
+
+  @Test func aFindingInOneLaneLeavesTheOthersAlone() {
+    var bench = Bench(.window, finding: .hold)
+    bench.text("1234567890", lane: "a")
+    bench.text("ABCDEFGHIJ", lane: "b")
+    bench.answer()
+    bench.answer(false)
+    bench.text("abcdefghij", lane: "a")
+    bench.answer()
+    #expect(bench.settled == ["a": 20] && bench.out == "1234567890")
+    bench.last()
+    #expect(bench.asked.map(\.text) == ["1234567890abcdefghij", "ABCDEFGHIJ"])
+  }
+
+  @Test func aFindingInArgumentsEndsTheAnswerWhateverAFindingInAPartDoes() {
+    var bench = Bench(.window, finding: .hold)
+    bench.text("0123456789", lane: "call", kind: .whole)
+    bench.end("call")
+    bench.answer(false)
+    #expect(bench.halted == .verdict)
+  }
+
+  @Test(arguments: [StreamSettings.Overflow.block, .judge])
+  func moreThanMayBeHeldAfterAFindingIsNeverLetOutUnjudged(overflow: StreamSettings.Overflow) {
+    var bench = Bench(.window, buffer: 100, overflow: overflow, finding: .hold)
+    bench.text("1234567890")
+    bench.answer(false)
+    bench.text(String(repeating: "x", count: 60))
+    if overflow == .block {
+      #expect(bench.halted == .overflow)
+    } else {
+      // All that came is judged early, and what is found in that stays found.
+      #expect(bench.asked.map(\.text.count) == [70])
+      bench.answer(false)
+      #expect(bench.halted == .verdict)
+    }
+    #expect(bench.out.isEmpty)
   }
 
   @Test func theLastEventWaitsForEveryLane() {
@@ -235,7 +346,9 @@ struct StreamGateTests {
   func onlyJudgedTextLeavesWhateverTheOrder(seed: UInt64) {
     var random = Random(seed: seed)
     let modes: [StreamSettings.Mode] = [.window, .holdAll]
-    var bench = Bench(modes.randomElement(using: &random)!, size: .random(in: 1...12, using: &random), overlap: 0)
+    var bench = Bench(
+      modes.randomElement(using: &random)!, size: .random(in: 1...12, using: &random), overlap: 0,
+      finding: .allCases.randomElement(using: &random)!)
     let fails = Bool.random(using: &random)
     var sent: [UInt8] = []
     var passed: [String: Int] = [:]

@@ -10,6 +10,16 @@ public struct StreamSettings: Sendable, Equatable {
     case tailHold = "tail-hold"
   }
 
+  /// What a finding in a part of a text does. A finding in the whole ends the answer, and so does one that no text around
+  /// it could change.
+  public enum Finding: String, Sendable, CaseIterable {
+    /// It ends the answer.
+    case block
+    /// The text is held from there on. A text that came in parts is judged as a whole at its end, whether a part was found
+    /// or not, and that verdict counts: a stream is blocked where the whole answer would be.
+    case hold
+  }
+
   /// What becomes of an answer of which more would have to be held than `bufferBytes`.
   public enum Overflow: String, Sendable, CaseIterable {
     /// It ends as if it were unsafe.
@@ -24,8 +34,10 @@ public struct StreamSettings: Sendable, Equatable {
   public var size = 1_000
   /// Characters of the stretch before that are judged again with the next one.
   public var overlap = 200
+  /// What a finding in a stretch does; `hold` keeps all text to its end, within `bufferBytes`.
+  public var finding = Finding.hold
   /// How long text waits at most for a stretch to fill.
-  public var delay = Duration.milliseconds(2_000)
+  public var delay = Duration.milliseconds(5_000)
   /// Bytes of one answer that are held at most.
   public var bufferBytes = 1_048_576
   /// What becomes of an answer that needs more.

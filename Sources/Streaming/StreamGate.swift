@@ -4,9 +4,9 @@
 /// An answer has lanes (the text of a choice, its reasoning, the arguments of a tool call …), each a text of its own. Events
 /// are released in the order in which they came, byte for byte, each only when all text that it brought is settled.
 /// Offsets count characters (Unicode code points) of a lane.
-struct StreamGate<Lane: Hashable & Sendable>: Sendable {
+public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   /// What is to be done now, in this order.
-  enum Action: Sendable, Equatable {
+  public enum Action: Sendable, Equatable {
     /// The text of a lane has to be judged; `assessed` is to be told.
     case assess(Assessment)
     /// The bytes of the next so many events may leave.
@@ -18,17 +18,19 @@ struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   }
 
   /// A stretch of a lane's text.
-  struct Assessment: Sendable, Equatable {
-    var lane: Lane
-    var text: String
+  public struct Assessment: Sendable, Equatable {
+    /// The lane.
+    public var lane: Lane
+    /// What is to be judged.
+    public var text: String
     /// The characters of the lane that are settled when it passes.
-    var through: Int
+    public var through: Int
     /// Whether the text reaches from the lane's first character to its last.
-    var isWhole: Bool
+    public var isWhole: Bool
   }
 
   /// Why an answer ends before its end.
-  enum Halt: Sendable, Equatable {
+  public enum Halt: Sendable, Equatable {
     /// A verdict said so.
     case verdict
     /// More would have to be held than may be.
@@ -38,7 +40,7 @@ struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   }
 
   /// How a lane's text is treated.
-  enum Kind: Sendable {
+  public enum Kind: Sendable {
     /// Judged in the way of the mode.
     case text
     /// Judged as a whole, whatever the mode: half of a call's arguments says nothing.
@@ -48,16 +50,29 @@ struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   }
 
   /// What an event brought.
-  struct Event: Sendable {
+  public struct Event: Sendable {
     /// The event, verbatim.
-    var bytes: [UInt8] = []
-    var deltas: [(lane: Lane, kind: Kind, text: String)] = []
+    public var bytes: [UInt8]
+    /// Text that it adds to lanes.
+    public var deltas: [(lane: Lane, kind: Kind, text: String)]
     /// Lanes that get no more text.
-    var ended: [Lane] = []
+    public var ended: [Lane]
     /// Texts that the event repeats: each must be what its lane holds. Of a lane that was never seen it is the text.
-    var snapshots: [(lane: Lane, text: String)] = []
+    public var snapshots: [(lane: Lane, text: String)]
     /// Whether it is the last one; all lanes end with it.
-    var isLast = false
+    public var isLast: Bool
+
+    /// An event.
+    public init(
+      bytes: [UInt8] = [], deltas: [(lane: Lane, kind: Kind, text: String)] = [], ended: [Lane] = [],
+      snapshots: [(lane: Lane, text: String)] = [], isLast: Bool = false
+    ) {
+      self.bytes = bytes
+      self.deltas = deltas
+      self.ended = ended
+      self.snapshots = snapshots
+      self.isLast = isLast
+    }
   }
 
   private struct LaneState {
@@ -66,16 +81,22 @@ struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     var text: [UInt8] = []
     var start = 0
     var received = 0
-    /// Characters whose verdict is awaited.
-    var requested = 0
     var settled = 0
+    /// The characters whose verdict is awaited.
+    var asked: Range<Int>?
     /// When the first character came that nobody judges yet.
     var waitingSince: ContinuousClock.Instant?
     var isEnded = false
+    /// Whether a part of it was found to be unsafe, so that only the whole of it can settle more.
+    var isDoubtful = false
+    /// Whether all of it passed in parts only, and the whole is still to be judged.
+    var owesWhole = false
 
     init(kind: Kind) { self.kind = kind }
-    var isInFlight: Bool { requested > settled }
-    var isDone: Bool { isEnded && settled == received }
+    var isInFlight: Bool { asked != nil }
+    var isDone: Bool { isEnded && !hasOpenText }
+    /// Whether something of it has to be judged now or later.
+    var hasOpenText: Bool { received > settled || (owesWhole && isEnded) }
   }
 
   private struct Held {
@@ -85,7 +106,8 @@ struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     var needsAll: Bool
   }
 
-  let settings: StreamSettings
+  /// How it judges.
+  public let settings: StreamSettings
   /// Whether texts are kept to their end, for events that repeat them.
   private let keepsText: Bool
   private var lanes: [Lane: LaneState] = [:]
@@ -93,37 +115,41 @@ struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   private var order: [Lane] = []
   private var held: [Held] = []
   private var heldBytes = 0
-  private(set) var isHalted = false
-  private(set) var hasEnded = false
-  /// Characters that came, and characters that were given to be judged: their ratio is what the overlap costs.
-  private(set) var received = 0
-  private(set) var judged = 0
+  /// Whether it ended the answer.
+  public private(set) var isHalted = false
+  /// Whether the sender has ended the answer.
+  public private(set) var hasEnded = false
+  /// Characters that came.
+  public private(set) var received = 0
+  /// Characters that were given to be judged; what of them is more than came was judged twice.
+  public private(set) var judged = 0
 
   /// A gate; `keepsText` for streams whose events repeat whole texts.
-  init(settings: StreamSettings, keepsText: Bool = false) {
+  public init(settings: StreamSettings, keepsText: Bool = false) {
     self.settings = settings
     self.keepsText = keepsText
   }
 
   /// Whether everything was released.
-  var isFinished: Bool { isHalted || (hasEnded && held.isEmpty) }
+  public var isFinished: Bool { isHalted || (hasEnded && held.isEmpty && lanes.values.allSatisfy(\.isDone)) }
 
   /// Whether more may be read: what is held is bounded, and waiting for verdicts makes the sender wait.
-  var wantsMore: Bool { !isHalted && (heldBytes <= settings.bufferBytes || !isJudging) }
+  public var wantsMore: Bool { !isHalted && (heldBytes <= settings.bufferBytes || !isJudging) }
 
   private var isJudging: Bool { lanes.values.contains(where: \.isInFlight) }
 
   /// When `tick` is to be called, if nothing happens before.
-  var nextDeadline: ContinuousClock.Instant? {
+  public var nextDeadline: ContinuousClock.Instant? {
     guard settings.mode == .window, !isHalted else { return nil }
-    return lanes.values.lazy.filter { $0.kind == .text && !$0.isInFlight }.compactMap(\.waitingSince).min()
+    return lanes.values.lazy.filter { $0.kind == .text && !$0.isInFlight && !$0.isDoubtful }.compactMap(\.waitingSince)
+      .min()
       .map { $0 + settings.delay }
   }
 
   // MARK: What happens
 
   /// An event came.
-  mutating func received(_ event: Event, at now: ContinuousClock.Instant) -> [Action] {
+  public mutating func received(_ event: Event, at now: ContinuousClock.Instant) -> [Action] {
     guard !isHalted, !hasEnded else { return [] }
     var needs: [(lane: Lane, through: Int)] = []
     for delta in event.deltas { needs.append((delta.lane, append(delta.text, to: delta.lane, delta.kind, at: now))) }
@@ -147,25 +173,39 @@ struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   }
 
   /// The stream has ended, with its last event or without.
-  mutating func ended(at now: ContinuousClock.Instant) -> [Action] {
+  public mutating func ended(at now: ContinuousClock.Instant) -> [Action] {
     guard !isHalted else { return [] }
     end()
     return proceed(at: now)
   }
 
   /// The verdict on a stretch came.
-  mutating func assessed(_ assessment: Assessment, passes: Bool, at now: ContinuousClock.Instant) -> [Action] {
-    guard !isHalted, var lane = lanes[assessment.lane] else { return [] }
-    guard passes else { return halt(.verdict) }
-    lane.settled = max(lane.settled, assessment.through)
-    lane.requested = max(lane.requested, lane.settled)
+  ///
+  /// - Parameter isCertain: Whether no text around it could change what was found.
+  public mutating func assessed(
+    _ assessment: Assessment, passes: Bool, isCertain: Bool = false, at now: ContinuousClock.Instant
+  ) -> [Action] {
+    guard !isHalted, var lane = lanes[assessment.lane], let asked = lane.asked else { return [] }
+    lane.asked = nil
+    let isAll = asked == 0..<lane.received
+    let canWait = settings.finding == .hold && lane.kind == .text
+    guard passes else {
+      // A second finding, in all that came, stays found however much follows.
+      if isCertain || !canWait || lane.isDoubtful || (isAll && lane.isEnded) { return halt(.verdict) }
+      lane.isDoubtful = true
+      lanes[assessment.lane] = lane
+      return proceed(at: now)
+    }
+    lane.isDoubtful = false
+    lane.owesWhole = canWait && !isAll
+    lane.settled = max(lane.settled, asked.upperBound)
     trim(&lane)
     lanes[assessment.lane] = lane
     return [.settled(assessment.lane, through: lane.settled)] + proceed(at: now)
   }
 
   /// Time has passed.
-  mutating func tick(at now: ContinuousClock.Instant) -> [Action] {
+  public mutating func tick(at now: ContinuousClock.Instant) -> [Action] {
     isHalted ? [] : proceed(at: now)
   }
 
@@ -217,7 +257,7 @@ struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   private mutating func assessments(at now: ContinuousClock.Instant) -> [Action] {
     var actions: [Action] = []
     for name in order {
-      guard let lane = lanes[name], !lane.isInFlight, lane.received > lane.settled, isDue(lane, at: now),
+      guard let lane = lanes[name], !lane.isInFlight, lane.hasOpenText, isDue(lane, at: now),
         let assessment = request(name)
       else { continue }
       actions.append(.assess(assessment))
@@ -227,17 +267,19 @@ struct StreamGate<Lane: Hashable & Sendable>: Sendable {
 
   private func isDue(_ lane: LaneState, at now: ContinuousClock.Instant) -> Bool {
     if lane.isEnded || lane.kind == .opaque { return true }
-    guard lane.kind == .text, settings.mode == .window else { return false }
+    guard lane.kind == .text, settings.mode == .window, !lane.isDoubtful else { return false }
     return lane.received - lane.settled >= settings.size
       || lane.waitingSince.map { $0 + settings.delay <= now } ?? false
   }
 
   /// What of a lane is to be judged next; nil where nothing is.
   private mutating func request(_ name: Lane) -> Assessment? {
-    guard var lane = lanes[name], !lane.isInFlight, lane.received > lane.settled else { return nil }
-    lane.requested = lane.received
+    guard var lane = lanes[name], !lane.isInFlight, lane.hasOpenText else { return nil }
     lane.waitingSince = nil
-    let first = max(lane.start, lane.settled - (lane.kind == .text ? settings.overlap : 0))
+    let isWhole = lane.isDoubtful || (settings.finding == .hold && lane.isEnded)
+    let overlap = lane.kind == .text ? settings.overlap : 0
+    let first = isWhole ? lane.start : max(lane.start, lane.settled - overlap)
+    lane.asked = first..<lane.received
     let from = Self.index(ofCharacter: first - lane.start, in: lane.text)
     judged += lane.received - first
     lanes[name] = lane
@@ -248,7 +290,7 @@ struct StreamGate<Lane: Hashable & Sendable>: Sendable {
 
   /// Forgets what no later stretch needs.
   private mutating func trim(_ lane: inout LaneState) {
-    guard !keepsText, settings.mode == .window, lane.kind != .whole else { return }
+    guard !keepsText, settings.mode == .window, settings.finding == .block, lane.kind != .whole else { return }
     let first = max(lane.start, lane.settled - settings.overlap)
     let end = Self.index(ofCharacter: first - lane.start, in: lane.text)
     lane.text.removeSubrange(..<end)
@@ -272,7 +314,8 @@ struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   private func mayLeave(_ event: Held) -> Bool {
     if event.needsAll { return lanes.values.allSatisfy(\.isDone) }
     return event.needs.allSatisfy { need in
-      guard let lane = lanes[need.lane] else { return false }
+      // What ends a text waits for the verdict on the whole of it.
+      guard let lane = lanes[need.lane], !(lane.owesWhole && lane.isEnded) else { return false }
       if lane.settled >= need.through { return true }
       return settings.mode == .tailHold && lane.kind == .text && !lane.isEnded
         && lane.received - need.through >= settings.size
