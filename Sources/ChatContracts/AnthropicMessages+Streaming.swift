@@ -5,7 +5,7 @@ extension AnthropicMessages {
   /// What a delta adds to its block, under the names that the block has for it.
   private static let delta: Field = .object([
     "type": .word, "text": .text, "thinking": .text, "signature": .opaque,
-    "partial_json": .named("input", .arguments), "citation": .named("citations", .lines),
+    "partial_json": .named("input", .arguments), "citation": .named("citations", citation),
   ])
 
   /// The members of each event; those of its own are read where their block stands.
@@ -32,12 +32,12 @@ extension AnthropicMessages {
     let event = events[type] ?? (.all(.word, "type index"), nil)
     reading.readMembers(object, event.members, except: Set([event.own].compactMap(\.self)))
     let own = event.own.flatMap { object[$0] } ?? .null
-    let block = "content[\(json.index ?? 0)]"
+    let place = "content[\(json.index ?? 0)]"
     switch type {
     case "message_start": reading.read(own, as: .object(answer), at: "")
-    case "content_block_start": reading.read(own, as: Self.block(3), at: block)
-    case "content_block_delta": reading.read(own, as: delta, at: block)
-    case "content_block_stop": reading.end { $0.isBeneath(block) }
+    case "content_block_start": reading.read(own, as: block, at: place)
+    case "content_block_delta": reading.read(own, as: delta, at: place)
+    case "content_block_stop": reading.end { $0.isBeneath(place) }
     case "message_delta": reading.read(own, as: .object(answer), at: "")
     default: reading.step.isError = type == "error"
     }

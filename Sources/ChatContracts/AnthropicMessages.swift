@@ -14,7 +14,7 @@ enum AnthropicMessages: ChatContract {
       model stream max_tokens inference_geo service_tier speed temperature top_k top_p user_profile_id workspace_id
       """)
     + [
-      "system": .list(block(1)), "stop_sequences": .lines, "metadata": .object(["user_id": .word]),
+      "system": .list(block), "stop_sequences": .lines, "metadata": .object(["user_id": .word]),
       "tools": .list(.lines), "cache_control": cacheControl, "container": .opaque,
       "mcp_servers": .list(
         .object(.all(.word, "type name authorization_token") + ["url": .text, "tool_configuration": .lines])),
@@ -27,7 +27,7 @@ enum AnthropicMessages: ChatContract {
     ]
 
   static let answer: [String: Field] =
-    .all(.word, "id type role model stop_reason stop_sequence") + ["usage": .figures, "content": .list(block(3))]
+    .all(.word, "id type role model stop_reason stop_sequence") + ["usage": .figures, "content": .list(block)]
     + [
       "stop_details": .object(.all(.word, "type category") + ["explanation": .text]),
       "container": .object(.all(.word, "id expires_at") + ["skills": .figures]), "diagnostics": .figures,
@@ -37,9 +37,9 @@ enum AnthropicMessages: ChatContract {
 
   /// A block of content, of whatever type: its fields mean the same in each. Blocks hold blocks to this depth; what lies
   /// deeper is judged as it is.
-  static func block(_ depth: Int) -> Field {
-    let inner: Field = depth == 0 ? .lines : .list(.string(.text, otherwise: block(depth - 1)))
-    let single: Field = depth == 0 ? .lines : block(depth - 1)
+  private static func nested(_ depth: Int) -> Field {
+    let inner: Field = depth == 0 ? .lines : .list(.string(.text, otherwise: nested(depth - 1)))
+    let single: Field = depth == 0 ? .lines : nested(depth - 1)
     return .object(
       .all(
         .word,
@@ -53,9 +53,16 @@ enum AnthropicMessages: ChatContract {
         + [
           "content": .string(.text, otherwise: .array(inner, otherwise: single)), "name": .toolName,
           "input": .arguments, "source": .string(.text, otherwise: source(inner)), "cache_control": cacheControl,
-          "caller": .object(.all(.word, "type tool_id")), "citations": .array(.list(.lines), otherwise: .figures),
+          "caller": .object(.all(.word, "type tool_id")), "citations": .array(.list(citation), otherwise: .figures),
         ])
   }
+
+  /// What a text rests on; one that was found in the web carries a number that only the maker of the model can read.
+  static let citation: Field = .typed(
+    [
+      "web_search_result_location": .object(
+        ["type": .word, "encrypted_index": .opaque] + .all(.text, "cited_text title url"))
+    ], otherwise: .lines)
 
   /// Where a document or an image comes from: text, blocks, or a file.
   private static func source(_ inner: Field) -> Field {
@@ -68,10 +75,13 @@ enum AnthropicMessages: ChatContract {
   }
 
   static func turns(_ json: JSON) throws(ChatContractError) -> [ReadMessage] {
-    try messages(json, named: turns, roles: ["user": .user, "assistant": .assistant, "system": .system]) { _ in
-      .object(["role": .word, "content": .list(block(3))])
+    try messages(json, named: turns, roles: ["user": .user, "assistant": .assistant, "system": .system]) { _ in message
     }
   }
+
+  private static let message: Field = .object(["role": .word, "content": .list(block)])
+  /// A block as deep as any is that the API has: a result of a tool that holds a document of blocks.
+  static let block = nested(3)
 
   static func usage(_ json: JSON?) -> TokenUsage? { TokenUsage(json, input: "input_tokens", output: "output_tokens") }
 }

@@ -1,7 +1,8 @@
 import StrictJSON
 
 extension OpenAIChat {
-  private static let chunk: Field = .object(choice + ["delta": .named("message", message(Field.numbered))])
+  private static let chunk: Field = .object(
+    choice + ["delta": .named("message", .object(messageMembers(Field.numbered)))])
 
   static func isLast(_ json: JSON) -> Bool { OpenAIFields.isError(json) }
 

@@ -7,7 +7,9 @@ enum OpenAIChat: ChatContract {
   static let turns = "messages"
   static let essential = "choices"
   static let answer = OpenAIFields.envelope
-  static let choices: (name: String, field: Field)? = ("choices", .object(choice + ["message": message(Field.list)]))
+  static let choices: (name: String, field: Field)? = (
+    "choices", .object(choice + ["message": .object(messageMembers(Field.list))])
+  )
 
   static let request: [String: Field] =
     OpenAIFields.request + OpenAIFields.sampling
@@ -29,14 +31,13 @@ enum OpenAIChat: ChatContract {
     + ["logprobs": .object(.all(.tokens, "content refusal"))]
 
   /// A message of a request or an answer, or a delta of one, where the tools that are called tell their places.
-  static func message(_ array: (Field) -> Field) -> Field {
-    .object(
-      .all(.word, "role name tool_call_id") + .all(.text, "refusal reasoning reasoning_content")
-        + [
-          "content": .list(contentPart), "annotations": .list(.lines), "tool_calls": array(toolCall),
-          "function_call": .object(["name": .toolName, "arguments": .arguments]),
-          "audio": .object(["id": .word, "data": .media, "expires_at": .word, "transcript": .text]),
-        ])
+  static func messageMembers(_ array: (Field) -> Field) -> [String: Field] {
+    .all(.word, "role name tool_call_id") + .all(.text, "refusal reasoning reasoning_content")
+      + [
+        "content": .list(contentPart), "annotations": .list(.lines), "tool_calls": array(toolCall),
+        "function_call": .object(["name": .toolName, "arguments": .arguments]),
+        "audio": .object(["id": .word, "data": .media, "expires_at": .word, "transcript": .text]),
+      ]
   }
 
   /// A part of a message's content; a string in its place is the text.
@@ -53,12 +54,13 @@ enum OpenAIChat: ChatContract {
       ])
 
   static func turns(_ json: JSON) throws(ChatContractError) -> [ReadMessage] {
-    try messages(json, named: turns, roles: roles) { role in
-      // A message that was spoken is named only: what it says is with the maker of the model.
-      guard role == .assistant, case .object(let members) = message(Field.list) else { return message(Field.list) }
-      return .object(members + ["audio": .media])
-    }
+    try messages(json, named: turns, roles: roles) { $0 == .assistant ? answered : spoken }
   }
+
+  /// A message of a request.
+  private static let spoken: Field = .object(messageMembers(Field.list))
+  /// One of the assistant's. What it said aloud is only named: the sound is with the maker of the model.
+  private static let answered: Field = .object(messageMembers(Field.list) + ["audio": .media])
 
   /// The roles, with the one that tools had before there were tools.
   private static let roles: [String: Role] =

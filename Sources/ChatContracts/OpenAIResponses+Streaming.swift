@@ -56,7 +56,7 @@ extension OpenAIResponses {
       "response.output_text.annotation.added": Cargo(
         member: "annotation", path: part + ".annotations[annotation_index]", field: .lines),
       "response.image_generation_call.partial_image": Cargo(
-        member: "partial_image_b64", path: place + ".result", field: .media),
+        member: "partial_image_b64", path: place + ".partial_image_b64", field: .media),
     ],
   ].reduce(into: [:]) { $0.merge($1) { $1 } }
 
@@ -73,8 +73,11 @@ extension OpenAIResponses {
     ["created", "queued", "in_progress", "completed", "failed", "incomplete"].map { "response.\($0)" })
 
   static func isLast(_ json: JSON) -> Bool {
-    ["response.completed", "response.failed", "response.incomplete", "error"].contains(json["type"]?.string)
+    ["response.completed", "response.failed", "response.incomplete"].contains(json["type"]?.string) || isError(json)
   }
+
+  /// An error of the API, or one in the form that the servers of other APIs give it.
+  private static func isError(_ json: JSON) -> Bool { json["type"]?.string == "error" || OpenAIFields.isError(json) }
 
   static func read(_ json: JSON, into reading: inout StreamReading) throws(ChatContractError) {
     guard let object = json.object else {
@@ -86,7 +89,7 @@ extension OpenAIResponses {
       reading.read(object["response"] ?? .null, as: .object(answer), at: "", repeats: true)
       reading.step.usage = usage(object["response"]?["usage"])
       reading.step.isError = type == "response.failed"
-    } else if type == "error" || object["error"] != nil {
+    } else if isError(json) {
       reading.readMembers(object, common + .all(.word, "code param") + ["message": .text, "error": .lines])
       reading.step.isError = true
     } else if let cargo = cargoes[type] {

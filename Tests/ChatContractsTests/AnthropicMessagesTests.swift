@@ -121,7 +121,9 @@ import Testing
       words(answer.choices) == [
         "assistant content[0].thinking text hm", "assistant content[0].signature opaque ",
         "assistant content[1].text text Hello",
-        "assistant content[1].citations[0] text web_search_result_location\nhttps://x/?a=1\nX\nq\nencrypted_index\nEo8\n",
+        "assistant content[1].citations[0].url text https://x/?a=1",
+        "assistant content[1].citations[0].title text X", "assistant content[1].citations[0].cited_text text q",
+        "assistant content[1].citations[0].encrypted_index opaque ",
         "assistant content[2].name toolName f", "assistant content[2].input toolArguments {\"a\":[\"b\"]}",
         "assistant content[3].content.stdout text out", "assistant content[3].content.stderr text err",
         "assistant content[3].content.content[0].file_id media ", "assistant content[4].content.url text https://y z",
