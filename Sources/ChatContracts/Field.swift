@@ -41,7 +41,7 @@ indirect enum Field: Sendable {
 extension [String: Field] {
   /// Members that are all read alike.
   static func all(_ field: Field, _ keys: String) -> [String: Field] {
-    Dictionary(uniqueKeysWithValues: keys.split(separator: " ").map { (String($0), field) })
+    Dictionary(uniqueKeysWithValues: keys.split(whereSeparator: \.isWhitespace).map { (String($0), field) })
   }
 
   /// These members and those; those win.
