@@ -165,7 +165,9 @@ def test_a_wrong_configuration_says_what_was_meant(tmp_path, config, problem):
     assert done.returncode != 0 and problem in done.stderr.decode()
 
 
-@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/integrations/*.md")), ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", sorted(page for page in ROOT.glob("docs/integrations/*.md") if "```yaml\nadapters:" in page.read_text()),
+    ids=lambda page: page.stem)
 def test_the_configuration_on_each_page_is_one(tmp_path, page):
     block = re.search(r"```yaml\n(adapters:\n.*?)```", page.read_text(), re.S).group(1)
     (tmp_path / "config.yaml").write_text(block)
