@@ -20,7 +20,7 @@ extension OpenAIChat {
   }
 
   static func error(_ message: String, code: String, status: Int) -> JSON {
-    OpenAIFields.error(message, type: "invalid_request_error", code: code)
+    OpenAIFields.error(message, type: OpenAIFields.errorType(status), code: code)
   }
 
   static func ending(_ refusal: Refusal) -> any StreamEnding {
@@ -40,6 +40,18 @@ extension OpenAIFields {
       "prompt_tokens": .int(usage.input), "completion_tokens": .int(usage.output),
       "total_tokens": .int(usage.input + usage.output),
     ])
+  }
+
+  /// The kind of an error of this status, by which some clients decide whether to try again.
+  static func errorType(_ status: Int) -> String {
+    switch status {
+    case 401: "authentication_error"
+    case 403: "permission_error"
+    case 404: "not_found_error"
+    case 429: "rate_limit_error"
+    case 500...: "server_error"
+    default: "invalid_request_error"
+    }
   }
 
   /// OpenAI's error object.

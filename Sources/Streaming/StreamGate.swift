@@ -313,6 +313,9 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
 
   private func mayLeave(_ event: Held) -> Bool {
     if event.needsAll { return lanes.values.allSatisfy(\.isDone) }
+    // A call begins when all of it may leave: of its name or its first arguments alone some client would make another call.
+    let isOfCall = event.needs.contains { lanes[$0.lane]?.kind == .whole }
+    if isOfCall, lanes.values.contains(where: { $0.kind == .whole && $0.settled < $0.received }) { return false }
     return event.needs.allSatisfy { need in
       // What ends a text waits for the verdict on the whole of it.
       guard let lane = lanes[need.lane], !(lane.owesWhole && lane.isEnded) else { return false }

@@ -40,10 +40,18 @@ func said(_ api: ChatAPI, _ bytes: [UInt8]) throws -> (texts: [String], isLast: 
     #expect(words(answer.choices).allSatisfy { $0.hasSuffix("No \"this\".") } && answer.choices.count == 2)
   }
 
-  @Test("An error is OpenAI's error object")
-  func errorObject() throws {
-    let body = try JSON.parse(ChatAPI.openAIChat.refusalError("No.", code: "content_policy", status: 403))
-    #expect(body["error"]?["message"] == .string("No.") && body["error"]?["code"] == .string("content_policy"))
+  @Test(
+    "An error is OpenAI's error object, of the kind that its status has",
+    arguments: [
+      (400, "invalid_request_error"), (401, "authentication_error"), (403, "permission_error"),
+      (404, "not_found_error"), (413, "invalid_request_error"), (429, "rate_limit_error"), (502, "server_error"),
+    ])
+  func errorObject(status: Int, type: String) throws {
+    for api in [ChatAPI.openAIChat, .openAICompletions, .openAIResponses] {
+      let error = try JSON.parse(api.refusalError("No.", code: "some_code", status: status))["error"]
+      #expect(error?["message"] == .string("No.") && error?["code"] == .string("some_code"))
+      #expect(error?["type"] == .string(type))
+    }
   }
 
   static let stream =

@@ -159,6 +159,14 @@ def test_a_flagged_stream_says_so_in_a_comment(gateway, faults):
     assert ": x-paddock-output-action: flag\n" in found and found.endswith("data: [DONE]\n\n")
 
 
+def test_a_flagged_stream_says_so_where_it_breaks_off_too(gateway, faults):
+    server = gateway()
+    faults.answer = stream(*events(*LONG, " With lukewarm lemonade. ", *LONG)[:-2])
+    found = post(server, chat(stream=True)).body.decode()
+    assert found.count(": x-paddock-output-action: flag\n") == 1
+    assert found.index("-action: flag") < found.index('"upstream_broke_off"')
+
+
 def test_a_client_that_leaves_calls_the_upstream_off(gateway, faults):
     server = gateway()
     ended = threading.Event()

@@ -386,6 +386,30 @@ struct StreamGateTests {
     #expect(isAllowed(bench))
     if bench.halted == nil { #expect(bench.released == sent + Array("$".utf8)) } else { #expect(fails) }
   }
+
+  @Test(arguments: [0, 1]) func aCallBeginsWhenAllOfItWasJudged(first: Int) {
+    var bench = Bench(.window)
+    bench.text("name", lane: "n", kind: .whole)
+    bench.text("{1", lane: "a", kind: .whole)
+    bench.text("2}", lane: "a", kind: .whole)
+    bench.take(bench.gate.received(.init(bytes: Array("!".utf8), ended: ["n", "a"]), at: bench.now))
+    #expect(bench.asked.map(\.text) == ["name", "{12}"] && bench.out.isEmpty)
+    bench.answer(at: first)
+    #expect(bench.out.isEmpty)
+    bench.answer()
+    #expect(bench.out == "name{12}!")
+  }
+
+  @Test func nothingOfACallLeavesThatIsRefused() {
+    var bench = Bench(.tailHold, size: 1)
+    bench.text("hello", lane: "t")
+    bench.text("name", lane: "n", kind: .whole)
+    bench.text("{}", lane: "a", kind: .whole)
+    bench.take(bench.gate.received(.init(bytes: Array("!".utf8), ended: ["n", "a"]), at: bench.now))
+    bench.answer()
+    bench.answer(false)
+    #expect(bench.halted == .verdict && !bench.out.contains("name"))
+  }
 }
 
 /// SplitMix64: the same sequence for the same seed.

@@ -32,6 +32,7 @@ actor StreamRelay {
   private var kinds: [Lane: Part.Kind] = [:]
   private var usage: TokenUsage?
   private var worst: Verdict?
+  private var hasRemarked = false
   private var isClean = true
   /// The only lane and its text, as the client will send it back with its next turn; nil once there is more than that, or
   /// too much.
@@ -162,16 +163,14 @@ actor StreamRelay {
   private func release(_ bytes: [UInt8], _ events: Int) {
     for event in held.prefix(events) { ending.released(event) }
     held = held.dropFirst(events)
-    // The head left before there was a verdict; what it would have said stands before the last event.
-    let isRemarkable = gate.isFinished && worst.map { $0.decision.action > .allow } ?? false
-    outbox.send(isRemarkable ? comment() + bytes : bytes)
+    outbox.send(gate.isFinished ? remark() + bytes : bytes)
   }
 
   private func finishWriting() {
     guard gate.hasEnded, !isOver else { return }
     if let breakage {
       isClean = false
-      outbox.send(ending.error("the upstream's answer broke off", type: "server_error", code: breakage))
+      outbox.send(remark() + ending.error("the upstream's answer broke off", type: "server_error", code: breakage))
       endpoints.chats.metrics.halted(breakage)
     }
     outbox.close()
@@ -248,6 +247,13 @@ actor StreamRelay {
     guard isClean, gate.hasEnded, let plain, !plain.text.isEmpty else { return }
     let message = Message(role: .assistant, parts: [Part(path: plain.lane.path, kind: .text, text: plain.text)])
     endpoints.chats.judged.remember(exchange.chain.appending(message))
+  }
+
+  /// The comment before the last event, where there is something to say and it was not said yet.
+  private func remark() -> [UInt8] {
+    guard !hasRemarked, let worst, worst.decision.action > .allow else { return [] }
+    hasRemarked = true
+    return comment()
   }
 
   /// What a verdict says, as a comment of the stream: its head left before there was one.
