@@ -1,6 +1,6 @@
 """Measures Paddock and nginx side by side in alternating rounds, and writes the tables of docs/performance.md.
 
-Called by scripts/bench: bench.py BINARY ROUNDS SECONDS"""
+Called by scripts/bench: bench.py BINARY ROUNDS SECONDS [PART ...]"""
 
 import json
 import mmap
@@ -15,6 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import gateway
+import peers
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -66,27 +69,31 @@ http {{
         self.wait_for(plain)
         return f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{secure}", certificate, key
 
-    def start_model(self):
-        """A model server that answers at once, and an nginx in front of it: what a gateway that does nothing costs."""
-        model, proxy = self.free_port(), self.free_port()
-        common = f"""daemon off; worker_processes 1; error_log /dev/null; events {{ worker_connections 4096; }}
+    def serve(self, name, locations, around=""):
+        """An nginx of one worker with these locations; its port."""
+        port = self.free_port()
+        (self.folder / f"{name}.conf").write_text(f"""
+pid {self.folder}/{name}.pid; daemon off; worker_processes 1; error_log /dev/null; events {{ worker_connections 4096; }}
 http {{
   access_log off; keepalive_requests 100000000; client_body_temp_path {self.folder}; proxy_temp_path {self.folder};
-  fastcgi_temp_path {self.folder}; uwsgi_temp_path {self.folder}; scgi_temp_path {self.folder};
-"""
-        (self.folder / "model.conf").write_text(f"pid {self.folder}/model.pid; {common}" + f"""
-  server {{ listen 127.0.0.1:{model} backlog=4096; location / {{ default_type application/json; return 200 '{ANSWER}'; }} }}
+  fastcgi_temp_path {self.folder}; uwsgi_temp_path {self.folder}; scgi_temp_path {self.folder}; {around}
+  server {{ listen 127.0.0.1:{port} backlog=4096; {locations} }}
 }}
 """)
-        (self.folder / "proxy.conf").write_text(f"pid {self.folder}/proxy.pid; {common}" + f"""
-  upstream model {{ server 127.0.0.1:{model}; keepalive 256; keepalive_requests 100000000; }}
-  server {{ listen 127.0.0.1:{proxy};
-    location / {{ proxy_pass http://model; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}
-}}
-""")
-        for name, port in [("model", model), ("proxy", proxy)]:
-            self.spawn(["nginx", "-c", self.folder / f"{name}.conf", "-p", self.folder])
-            self.wait_for(port)
+        self.spawn(["nginx", "-c", self.folder / f"{name}.conf", "-p", self.folder])
+        self.wait_for(port)
+        return port
+
+    def proxy(self, name, upstream, settings=""):
+        """An nginx in front of a server, with connections that are kept; its port."""
+        return self.serve(name, f"""location / {{
+    proxy_pass http://upstream; proxy_http_version 1.1; proxy_set_header Connection ""; {settings} }}""",
+                          f"upstream upstream {{ server 127.0.0.1:{upstream}; keepalive 256; keepalive_requests 100000000; }}")
+
+    def start_model(self):
+        """A model server that answers at once, and an nginx in front of it: what a gateway that does nothing costs."""
+        model = self.serve("model", f"location / {{ default_type application/json; return 200 '{ANSWER}'; }}")
+        proxy = self.proxy("proxy", model)
         config = self.folder / "model.yaml"
         config.write_text(f"""
 limits: {{ loops: 1, in_flight: 1024 }}
@@ -128,8 +135,10 @@ backends: {{ model: {{ dialect: openai-completions, url: 'http://127.0.0.1:{mode
 
     # Measuring
 
-    def rate(self, url, body=None, connections=CONNECTIONS):
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{self.seconds}s"]
+    def rate(self, url, body=None, connections=CONNECTIONS, headers=None):
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{self.seconds}s", "--timeout", "30s"]
+        for name, value in (headers or {}).items():
+            command += ["-H", f"{name}: {value}"]
         if body is not None:
             script = self.folder / "post.lua"
             # The eight characters ######## become a number, so that no two requests are the same.
@@ -147,11 +156,11 @@ end
             raise SystemExit(f"error: not every answer was 200: {output}")
         return float(re.search(r"Requests/sec:\s+([\d.]+)", output).group(1))
 
-    def side_by_side(self, name, theirs, ours, body=None, connections=CONNECTIONS):
-        """Alternating rounds; the median ratio with its spread."""
+    def side_by_side(self, name, theirs, ours, body=None, connections=CONNECTIONS, scale=1):
+        """Alternating rounds; the median ratio with its spread. `scale` is how much an answer counts for."""
         pairs = []
         for _ in range(self.rounds):
-            pairs.append((self.rate(theirs, body, connections), self.rate(ours, body, connections)))
+            pairs.append((scale * self.rate(theirs, body, connections), scale * self.rate(ours, body, connections)))
         ratios = sorted(mine / reference for reference, mine in pairs)
         row = [name, f"{statistics.median(pair[0] for pair in pairs):,.0f}", f"{statistics.median(pair[1] for pair in pairs):,.0f}",
                f"**{statistics.median(ratios):.2f}**", f"{ratios[0]:.2f} – {ratios[-1]:.2f}"]
@@ -167,18 +176,18 @@ end
                                 capture_output=True, text=True, check=True).stdout.split()
         return [float(value) for value in output]
 
-    def added(self, model, proxy, paddock, body):
-        """What nginx and Paddock add to the latency of a model server, at a rate that none of them feels."""
+    def added(self, model, proxy, paddock, body, path="/v1/classify", name="the model server itself", rate=2000):
+        """What nginx and Paddock add to the latency of a server, at a rate that none of them feels."""
         request = self.folder / "request"
-        request.write_bytes((f"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        request.write_bytes((f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
                              f"Content-Length: {len(body)}\r\n\r\n{body}").encode())
         results = {model: [], proxy: [], paddock: []}
         for _ in range(3 * self.rounds):
             for url in results:
-                results[url].append(self.open_loop(url, 2000, str(request)))
+                results[url].append(self.open_loop(url, rate, str(request)))
         medians = {url: [statistics.median(row[column] for row in rows) for column in range(3)] for url, rows in results.items()}
         rows = []
-        for name, url in [("the model server itself", model), ("nginx in front of it", proxy), ("Paddock in front of it", paddock)]:
+        for name, url in [(name, model), ("nginx in front of it", proxy), ("Paddock in front of it", paddock)]:
             rows.append([name, *(f"{value:.0f}" for value in medians[url]),
                          *("" if url == model else f"{value - base:.0f}" for value, base in zip(medians[url][:2], medians[model]))])
             print(" | ".join(rows[-1]), flush=True)
@@ -203,9 +212,6 @@ end
         return rows
 
 
-def resident(process):
-    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{process.pid}/status").read_text()).group(1)) * 1024
-
 
 def costs(bench, config):
     """Memory, start and allocations."""
@@ -223,13 +229,13 @@ def costs(bench, config):
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(request)
         client.recv(1000)
-    empty = resident(process)
+    empty = gateway.resident(process)
     clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(10_000)]
     for client in clients:
         client.sendall(request)
     for client in clients:
         client.recv(1000)
-    full = resident(process)
+    full = gateway.resident(process)
     rows.append(["memory at start, weights (4 MiB) and program included", f"{empty / 2**20:.1f} MiB", "≤ 40 MiB"])
     rows.append(["memory of an idle connection", f"{(full - empty) / 10_000:.0f} bytes", "≤ 4 096 bytes"])
     rows.append(["memory with 10 000 idle connections", f"{full / 2**20:.1f} MiB", "≤ 80 MiB"])
@@ -303,6 +309,21 @@ def measure_model(bench):
                          bench.added(model, proxy, judged, numbered)))
 
 
+def measure_gateway(bench):
+    """The gateway: chats as a whole and as streams, and many streams at once."""
+    chats = gateway.Chats(bench)
+    write("gateway", table([HEADER[0], "nginx `proxy_pass`, requests or events/s", "Paddock", *HEADER[3:]], chats.rates()))
+    write("gateway-added", table(["500 chats/s", "p50, µs", "p99, µs", "p99.9, µs", "added p50", "added p99"], chats.added()))
+    write("gateway-streams", table(["behind the sending of what fills the window", "p50, ms", "p99, ms", "p99.9, ms",
+                                    "memory of a stream"], chats.streams()))
+
+
+def measure_peers(bench):
+    """Other gateways, from the environments in the folder that PEERS names."""
+    write("peers", table(["a judged chat, 16 connections", "theirs, requests/s", "Paddock, requests/s", "ratio", "spread"],
+                         peers.Peers(bench, os.environ["PEERS"]).rows()))
+
+
 def measure_server(bench):
     nginx, nginx_tls, certificate, key = bench.start_nginx()
     stage_one = HERE / "stage-one.yaml"
@@ -338,8 +359,12 @@ def measure_connections(bench):
 
 def main():
     bench = Bench(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
-    only = sys.argv[4:] or ["server", "model", "connections"]
+    only = sys.argv[4:] or ["server", "model", "gateway", "connections"]
     try:
+        if "gateway" in only:
+            measure_gateway(bench)
+        if "peers" in only:
+            measure_peers(bench)
         if "model" in only:
             measure_model(bench)
         if "server" in only:
@@ -350,4 +375,5 @@ def main():
         bench.stop()
 
 
-main()
+if __name__ == "__main__":
+    main()
