@@ -97,6 +97,8 @@ actor StreamRelay {
         try parser.feed(bytes, into: &events)
         await outbox.waitForRoom { gate.wantsMore }
       }
+      // An event whose line ends are CR alone waited for an LF.
+      if let last = try parser.finish().event { take([last]) }
       if !gate.hasEnded { broken("upstream_broke_off") }
     } catch {
       broken("upstream_broke_off")
