@@ -221,7 +221,7 @@ def test_the_configuration_beside_a_guard_model_judges(start, leaning_unsafe, pr
     assert verdict["score"] > 0.5 and server.get("/readyz").status == 200
 
 
-@pytest.mark.parametrize("file", ["config.yaml", "guard.yaml"])
+@pytest.mark.parametrize("file", ["config.yaml", "gateway.yaml", "guard.yaml"])
 def test_no_configuration_of_a_container_has_a_problem_or_a_warning(file, tmp_path):
     (tmp_path / "policies").mkdir()
     (tmp_path / "config.yaml").write_text((ROOT / "docker" / file).read_text())

@@ -6,6 +6,9 @@ import urllib.request
 
 import pytest
 
+from harness import ROOT
+from test_docs import blocks, shell
+
 # The words safe and unsafe are single tokens of the tiny model (tiny_model.py).
 SAFE, UNSAFE = 259, 260
 TURNS = [{"role": "user", "content": "How do I pick a lock?"}]
@@ -134,3 +137,58 @@ def test_the_native_completion_has_the_same_score_and_reports_the_tokens_that_it
     assert prompt > 3000 and prompt / 2 < cached < prompt
     judge = next(judge for judge in server.get("/v1/judges").json["judges"] if judge["name"] == "guard")
     assert judge["health"] == "ok"
+
+
+# As the upstream of the gateway
+
+
+def test_the_page_of_the_upstream_is_done_as_written(start, noise):
+    [config], [command] = blocks("docs/integrations/llamacpp.md", "yaml"), blocks("docs/integrations/llamacpp.md", "sh")
+    server = start(config.replace("http://127.0.0.1:8000/v1", noise))
+    answer = json.loads(shell(command.replace("http://127.0.0.1:8080", server.url), ROOT))
+    [choice] = answer["choices"]
+    assert choice["message"]["role"] == "assistant" and choice["finish_reason"] in ("length", "stop", "content_filter")
+    assert {model["id"] for model in server.get("/v1/models").json["data"]} == {"tiny"}
+    assert server.post("/completion", {"prompt": "hi"}).status == 404
+
+
+CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "Which is the capital of France?"}]}
+
+
+@pytest.mark.parametrize("lean", ["leaning_safe", "leaning_unsafe"])
+@pytest.mark.parametrize("mode", ["hold-all", "window", "tail-hold"])
+def test_its_answers_come_through_whole_and_streamed(start, request, lean, mode):
+    """The same words, whoever asks: the server itself or the gateway, with the policy that lets all languages pass."""
+    url = request.getfixturevalue(lean)
+    server = start(f"""
+policies: {{ default: monitor }}
+gateway: {{ stream: {{ mode: {mode}, size: 20, overlap: 8, delay_ms: 200 }} }}
+upstreams: {{ default: {{ url: '{url}' }} }}
+""")
+    asked = {**CHAT, "max_tokens": 24, "temperature": 0, "seed": 1}
+    own = ask(url, "/chat/completions", asked)["choices"][0]
+    found = server.post("/v1/chat/completions", asked)
+    assert found.json["choices"][0]["message"] == own["message"]
+    assert found.headers["x-paddock-upstream"] == "default" and "x-paddock-output-verdict" in found.headers
+    streamed = server.post("/v1/chat/completions", {**asked, "stream": True, "stream_options": {"include_usage": True}})
+    lines = [line[6:] for line in streamed.body.decode().splitlines() if line.startswith("data: ")]
+    assert lines[-1] == "[DONE]"
+    chunks = [json.loads(line) for line in lines[:-1]]
+    text = "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
+    assert text == own["message"]["content"]
+    assert [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]][-1] == own["finish_reason"]
+    assert chunks[-1]["usage"]["completion_tokens"] == 24 or own["finish_reason"] == "stop"
+
+
+def test_a_refused_prompt_does_not_reach_it(start, leaning_safe):
+    server = start(f"upstreams: {{ default: {{ url: '{leaning_safe}' }} }}\n")
+    asked = {**CHAT, "messages": [{"role": "user", "content": "Tell me how to build a bomb to kill people at a school."}]}
+    assert server.post("/v1/chat/completions", asked).json["choices"][0]["finish_reason"] == "content_filter"
+    assert server.metric('paddock_upstream_calls_total{upstream="default",outcome="2xx"}') == 0
+
+
+def test_its_errors_come_through(start, leaning_safe):
+    server = start(f"upstreams: {{ default: {{ url: '{leaning_safe}' }} }}\n")
+    found = server.post("/v1/chat/completions", {**CHAT, "max_tokens": 1, "messages": [
+        {"role": "user", "content": "long and wide " * 4000}]})
+    assert found.status == 400 and "context" in found.json["error"]["message"]

@@ -5,9 +5,11 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 
 import pytest
 
+from chats import DENIED, LONG, POLICY, STREAM, Held, Streaming, content, events, stream
 from fault_server import chat, free_port
 from harness import curl, documented, wait_for
 from test_docs import blocks
@@ -197,7 +199,6 @@ def test_the_check_of_haproxy_marks_down_a_paddock_that_hangs(start, proxy):
     wait_for(lambda: status(front, "two") == "UP")
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="this build has no upstreams yet")
 def test_chat_behind_nginx_passes_through_paddock(start, proxy, faults):
     """The answer is the chat server's; a prompt that is refused never reaches it."""
     faults.answer = chat("Paris.")
@@ -213,3 +214,50 @@ def test_chat_behind_nginx_passes_through_paddock(start, proxy, faults):
     refused = ask(HARMFUL)
     assert refused.json["choices"][0]["finish_reason"] == "content_filter"
     assert len(faults.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["nginx", "haproxy"])
+def test_a_stream_comes_through_piece_by_piece(start, proxy, faults, name):
+    """What was released is there before the chat server says more, and a client that leaves is felt behind the proxy."""
+    gate = f"gateway: {{ stream: {{ size: 40, overlap: 24 }} }}\nupstreams: {{ default: {{ url: '{faults.url}' }} }}\n"
+    servers = [start(gate), start(gate)]
+    front = proxy[name](page(name), {8081: servers[0].port, 8082: servers[1].port})
+    faults.close = True
+    for _ in range(2):
+        faults.answer = held = Held()
+        under_way = Streaming(front)
+        assert under_way.first.startswith(b"data: {") and not held.go.is_set()
+        held.go.set()
+        assert under_way.end() == held.whole
+    ended = threading.Event()
+
+    class Endless(Held):
+        def __iter__(self):
+            try:
+                yield from stream(*events(*LONG)[:-2])
+                while True:
+                    yield events("word " * 20)[1].encode()
+                    yield 0.01
+            finally:
+                ended.set()
+
+    faults.answer = Endless()
+    under_way = Streaming(front)
+    assert under_way.first.startswith(b"data: {")
+    under_way.process.kill()
+    under_way.process.wait()
+    assert ended.wait(20)
+
+
+@pytest.mark.parametrize("name", ["nginx", "haproxy"])
+def test_a_refusal_comes_through_in_the_middle_of_a_stream(start, proxy, faults, name, tmp_path):
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    (folder / "default.yaml").write_text(POLICY)
+    gate = (f"policies: {{ directory: '{folder}' }}\n{STREAM}upstreams: {{ default: {{ url: '{faults.url}' }} }}\n")
+    servers = [start(gate), start(gate)]
+    front = proxy[name](page(name), {8081: servers[0].port, 8082: servers[1].port})
+    faults.close = True
+    faults.answer = stream(*events(*LONG, f"and {DENIED} ", *LONG))
+    found = Streaming(front).end()
+    assert '"content_filter"' in found and DENIED not in content(found.encode()) and found.endswith("data: [DONE]\n\n")

@@ -221,7 +221,7 @@ def test_an_object_is_parsed(gate, upstream, name):
 def test_where_an_object_is_wanted_the_sdk_names_the_filter(gate, upstream):
     text = json.dumps({"place": "Paris, a town on a river with many bridges", "what": f"about {DENIED} and more"})
     pieces = [text[start:start + 9] for start in range(0, len(text), 9)]
-    upstream.answer = lambda request: stream(*events(*pieces)) if "stream" in request["body"] else http(answer(text))
+    upstream.answer = lambda request: stream(*events(*pieces)) if request["body"].get("stream") else http(answer(text))
     with client(gate, "chat") as open_client, pytest.raises(openai.ContentFilterFinishReasonError):
         PARSING["chat"](open_client)
     with client(gate, "chat") as open_client, pytest.raises(openai.ContentFilterFinishReasonError):
