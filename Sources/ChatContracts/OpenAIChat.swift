@@ -53,12 +53,16 @@ enum OpenAIChat: ChatContract {
       ])
 
   static func turns(_ json: JSON) throws(ChatContractError) -> [ReadMessage] {
-    try messages(json, named: turns, roles: roles) { role in
-      // A message that was spoken is named only: what it says is with the maker of the model.
-      guard role == .assistant, case .object(let members) = message(Field.list) else { return message(Field.list) }
-      return .object(members + ["audio": .media])
-    }
+    try messages(json, named: turns, roles: roles) { $0 == .assistant ? answered : asked }
   }
+
+  private static let asked = message(Field.list)
+
+  /// A message that was spoken is named only: what it says is with the maker of the model.
+  private static let answered: Field = {
+    guard case .object(let members) = asked else { return asked }
+    return .object(members + ["audio": .media])
+  }()
 
   /// The roles, with the one that tools had before there were tools.
   private static let roles: [String: Role] =
