@@ -37,7 +37,7 @@ public struct ChatStreamReader: Sendable {
   static let end = "[DONE]"
 
   static func json(_ data: String) throws(ChatContractError) -> JSON {
-    do { return try JSON.parse(Array(data.utf8)) } catch { throw ChatContractError("data", "\(error)") }
+    do { return try JSON.parse(data.utf8) } catch { throw ChatContractError("data", "\(error)") }
   }
 }
 

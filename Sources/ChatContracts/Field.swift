@@ -1,3 +1,5 @@
+import StrictJSON
+
 /// What a field of a chat API may hold, and what becomes of it: the vocabulary of the contract tables.
 ///
 /// A value of another type than the field has is never lost: a string is judged as text, an array or object with every
@@ -36,6 +38,18 @@ indirect enum Field: Sendable {
   case array(Field, otherwise: Field)
   /// The path calls the field so: what a stream names otherwise than the answer.
   case named(String, Field)
+}
+
+extension Field {
+  /// Whether a value of the field becomes no leaf, as far as that is seen at once.
+  func isSilent(about json: JSON) -> Bool {
+    switch (self, json) {
+    case (.word, .string(let text)), (.figures, .string(let text)): text.isIdentifier
+    case (.word, .number), (.word, .bool), (.word, .null), (.figures, .number), (.figures, .bool), (.figures, .null):
+      true
+    default: false
+    }
+  }
 }
 
 extension [String: Field] {

@@ -72,15 +72,18 @@ struct FieldReader {
   mutating func readMembers(
     _ object: JSONObject, _ members: [String: Field], at path: String, _ place: [Step], except: Set<String> = []
   ) {
-    for member in object where !except.contains(member.key) {
-      let field = members[member.key] ?? members[member.key.folded] ?? .opaque
+    for member in object where except.isEmpty || !except.contains(member.key) {
+      let known = members[member.key] ?? members[member.key.folded]
+      let field = known ?? .opaque
+      // Most members of an event: they need no path.
+      if field.isSilent(about: member.value) { continue }
       let name: String
       switch field {
       case .named(let given, _): name = given
-      default: name = members[member.key] == nil ? PartPath.shown(member.key) : member.key
+      default: name = known == nil ? PartPath.shown(member.key) : member.key
       }
       let inner = path.isEmpty ? name : "\(path).\(name)"
-      if members[member.key] == nil, member.value.isEmpty, !member.key.isIdentifier {
+      if known == nil, member.value.isEmpty, !member.key.isIdentifier {
         leaves.append(Leaf(path: inner, kind: .opaque, text: "", place: nil))
       }
       read(member.value, as: field, at: inner, place + [.key(member.key)])

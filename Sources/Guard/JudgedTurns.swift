@@ -72,7 +72,22 @@ public final class JudgedTurns: Sendable {
   private static func text(of message: Message) -> String {
     message.parts.reduce(into: message.role.rawValue) { text, part in
       if part.isReadable, part.text.isEmpty { return }
-      text += "\n\(part.kind) \(part.text.utf8.count)\n\(part.text)"
+      text += "\n"
+      text += name(part.kind)
+      text += String(part.text.utf8.count)
+      text += "\n"
+      text += part.text
+    }
+  }
+
+  /// What Swift would print of a kind costs more than the hash.
+  private static func name(_ kind: Part.Kind) -> String {
+    switch kind {
+    case .text: "text "
+    case .toolName: "toolName "
+    case .toolArguments: "toolArguments "
+    case .media: "media "
+    case .opaque: "opaque "
     }
   }
 }

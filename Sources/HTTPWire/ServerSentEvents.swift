@@ -46,9 +46,20 @@ public struct EventStreamParser: Sendable {
 
   /// Reads bytes and appends the events that they complete; those before a failure are appended too.
   public mutating func feed(
-    _ bytes: some Sequence<UInt8>, into events: inout [ServerSentEvent]
+    _ bytes: some RandomAccessCollection<UInt8>, into events: inout [ServerSentEvent]
   ) throws(EventStreamError) {
-    for byte in bytes {
+    var rest = bytes[...]
+    while let byte = rest.first {
+      // Most of a line says nothing of where it ends: it is taken in one piece.
+      if !isWhole, !Self.isLineEnd(byte) {
+        let run = rest.prefix(limit - pending.count).prefix { !Self.isLineEnd($0) }
+        guard !run.isEmpty else { throw .eventTooLong }
+        pending += run
+        isAfterCR = false
+        rest = rest[run.endIndex...]
+        continue
+      }
+      rest = rest.dropFirst()
       let isSecondHalf = byte == 0x0A && isAfterCR
       if isWhole, !isSecondHalf { events.append(try take()) }
       guard pending.count < limit else { throw .eventTooLong }
@@ -66,6 +77,8 @@ public struct EventStreamParser: Sendable {
     }
   }
 
+  private static func isLineEnd(_ byte: UInt8) -> Bool { byte == 0x0A || byte == 0x0D }
+
   /// Ends the stream; returns an event that only waited for a possible LF, and the bytes of one that was cut.
   public mutating func finish() throws(EventStreamError) -> (event: ServerSentEvent?, rest: [UInt8]) {
     let event = isWhole ? try take() : nil
@@ -76,35 +89,38 @@ public struct EventStreamParser: Sendable {
   /// The bytes of a byte order mark, where the line that is being read is the first of the stream and begins with one.
   private var markLength: Int { isAtStart && lineStart == 0 && pending.starts(with: Self.mark) ? Self.mark.count : 0 }
 
+  /// Room for most events.
+  private static let keptCapacity = 4_096
   private static let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
 
   private mutating func take() throws(EventStreamError) -> ServerSentEvent {
-    let raw = pending
+    // A copy of just its size: it may be held for long, and room to grow is half of what `pending` takes.
+    let raw = pending.withUnsafeBufferPointer { Array($0) }
     let hasMark = isAtStart && raw.starts(with: Self.mark)
-    (pending, lineStart, isWhole, isAfterCR, isAtStart) = ([], 0, false, false, false)
+    pending.removeAll(keepingCapacity: pending.capacity <= Self.keptCapacity)
+    (lineStart, isWhole, isAfterCR, isAtStart) = (0, false, false, false)
     guard let text = String(validating: hasMark ? raw.dropFirst(Self.mark.count) : raw[...], as: UTF8.self) else {
       throw .badUTF8
     }
     var event = ServerSentEvent(raw: raw)
-    for line in text.unicodeScalars.split(whereSeparator: { $0 == "\r" || $0 == "\n" }) { event.read(line) }
+    for line in text.utf8.split(whereSeparator: Self.isLineEnd) { event.read(line) }
     return event
   }
 }
 
 extension ServerSentEvent {
   /// One line that is not blank.
-  fileprivate mutating func read(_ line: Substring.UnicodeScalarView) {
-    let end = line.firstIndex(of: ":") ?? line.endIndex
-    let field = line[..<end]
+  fileprivate mutating func read(_ line: Substring.UTF8View) {
+    let end = line.firstIndex(of: UInt8(ascii: ":")) ?? line.endIndex
     var value = end < line.endIndex ? line[line.index(after: end)...] : line[end...]
-    if value.first == " " { value = value.dropFirst() }
-    switch String(field) {
-    case "data": data = data.map { $0 + "\n" + String(value) } ?? String(value)
+    if value.first == 0x20 { value = value.dropFirst() }
+    switch String(Substring(line[..<end])) {
+    case "data": data = data.map { $0 + "\n" + String(Substring(value)) } ?? String(Substring(value))
     case "event":
       if let name { add(other: name) }
-      name = String(value)
-    case "", "id", "retry": add(other: String(value))
-    default: add(other: String(line))
+      name = String(Substring(value))
+    case "", "id", "retry": add(other: String(Substring(value)))
+    default: add(other: String(Substring(line)))
     }
   }
 

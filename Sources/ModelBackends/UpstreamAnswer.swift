@@ -79,13 +79,14 @@ final class AnswerStream: TransferSink, @unchecked Sendable {
     guard !hasHead else { return true }
     headBytes += line.count
     guard headBytes <= Self.maximumHeadBytes else { return false }
-    let line = String(decoding: line, as: UTF8.self).trimming()
-    if line.hasPrefix("HTTP/") {
+    let line = line[...].trimmed
+    if line.starts(with: "HTTP/".utf8) {
       // Of an answer before the answer (1xx) nothing is kept.
       headers = []
-      status = line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
-    } else if let colon = line.firstIndex(of: ":") {
-      headers.append((String(line[..<colon]).trimming(), String(line[line.index(after: colon)...]).trimming()))
+      status = line.split(separator: 0x20).dropFirst().first.flatMap { Int(String(decoding: $0, as: UTF8.self)) } ?? 0
+    } else if let colon = line.firstIndex(of: UInt8(ascii: ":")) {
+      let (name, value) = (line[..<colon].trimmed, line[(colon + 1)...].trimmed)
+      headers.append((String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self)))
     } else if line.isEmpty, status >= 200 {
       hasHead = true
       idle?.restart()
@@ -136,12 +137,12 @@ final class AnswerStream: TransferSink, @unchecked Sendable {
   }
 }
 
-extension String {
+extension Slice<UnsafeRawBufferPointer> {
   /// Without white space and line breaks at its ends.
-  fileprivate func trimming() -> String {
+  fileprivate var trimmed: Self {
     let isSpace = { (byte: UInt8) in byte == 0x20 || byte == 0x09 || byte == 0x0D || byte == 0x0A }
-    let start = utf8.drop(while: isSpace)
-    guard let last = start.lastIndex(where: { !isSpace($0) }) else { return "" }
-    return String(start[...last]) ?? ""
+    let start = drop(while: isSpace)
+    guard let last = start.lastIndex(where: { !isSpace($0) }) else { return start[start.endIndex...] }
+    return start[...last]
   }
 }

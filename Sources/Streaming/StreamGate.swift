@@ -93,6 +93,17 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     var owesWhole = false
 
     init(kind: Kind) { self.kind = kind }
+
+    /// Takes so many characters more; how many there are then.
+    mutating func append(_ text: String, _ characters: Int, at now: ContinuousClock.Instant) -> Int {
+      // A lane that goes on after its end is judged on.
+      isEnded = false
+      self.text += text.utf8
+      received += characters
+      if characters > 0, waitingSince == nil { waitingSince = now }
+      return received
+    }
+
     var isInFlight: Bool { asked != nil }
     var isDone: Bool { isEnded && !hasOpenText }
     /// Whether something of it has to be judged now or later.
@@ -131,19 +142,22 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   }
 
   /// Whether everything was released.
-  public var isFinished: Bool { isHalted || (hasEnded && held.isEmpty && lanes.values.allSatisfy(\.isDone)) }
+  public var isFinished: Bool { isHalted || (hasEnded && held.isEmpty && lanes.values.allSatisfy { $0.isDone }) }
 
   /// Whether more may be read: what is held is bounded, and waiting for verdicts makes the sender wait.
   public var wantsMore: Bool { !isHalted && (heldBytes <= settings.bufferBytes || !isJudging) }
 
-  private var isJudging: Bool { lanes.values.contains(where: \.isInFlight) }
+  // Key paths into a generic type are made anew at every use, which costs more than all else that an event does here.
+  private var isJudging: Bool { lanes.values.contains { $0.isInFlight } }
 
   /// When `tick` is to be called, if nothing happens before.
   public var nextDeadline: ContinuousClock.Instant? {
     guard settings.mode == .window, !isHalted else { return nil }
-    return lanes.values.lazy.filter { $0.kind == .text && !$0.isInFlight && !$0.isDoubtful }.compactMap(\.waitingSince)
-      .min()
-      .map { $0 + settings.delay }
+    var first: ContinuousClock.Instant?
+    for lane in lanes.values where lane.kind == .text && !lane.isInFlight && !lane.isDoubtful {
+      if let since = lane.waitingSince { first = min(first ?? since, since) }
+    }
+    return first.map { $0 + settings.delay }
   }
 
   // MARK: What happens
@@ -227,19 +241,12 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   private mutating func append(
     _ text: String, to name: Lane, _ kind: Kind, at now: ContinuousClock.Instant
   ) -> Int {
-    var lane = lanes.removeValue(forKey: name) ?? LaneState(kind: kind)
-    if lane.received == 0, !order.contains(name) { order.append(name) }
-    // A lane that goes on after its end is judged on.
-    lane.isEnded = false
-    let before = lane.text.count
-    lane.text += text.utf8
-    heldBytes += lane.text.count - before
     let characters = text.unicodeScalars.count
-    lane.received += characters
     received += characters
-    if characters > 0, lane.waitingSince == nil { lane.waitingSince = now }
-    lanes[name] = lane
-    return lane.received
+    heldBytes += text.utf8.count
+    let count = lanes[name, default: LaneState(kind: kind)].append(text, characters, at: now)
+    if count == characters, !order.contains(name) { order.append(name) }
+    return count
   }
 
   private mutating func proceed(at now: ContinuousClock.Instant) -> [Action] {
@@ -312,7 +319,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   }
 
   private func mayLeave(_ event: Held) -> Bool {
-    if event.needsAll { return lanes.values.allSatisfy(\.isDone) }
+    if event.needsAll { return lanes.values.allSatisfy { $0.isDone } }
     // A call begins when all of it may leave: of its name or its first arguments alone some client would make another call.
     let isOfCall = event.needs.contains { lanes[$0.lane]?.kind == .whole }
     if isOfCall, lanes.values.contains(where: { $0.kind == .whole && $0.settled < $0.received }) { return false }
