@@ -131,8 +131,8 @@ def create_streamed_later(server, name, asked):
     return asyncio.run(ask())
 
 
-def helper(server, name, asked):
-    """The helper that adds a stream up to an answer."""
+def summed_up(server, name, asked):
+    """What adds a stream up to an answer."""
     with client(server, name) as open_client, resource(open_client, name).stream(**asked) as events:
         if name == "messages":
             assert all(event.type for event in events)
@@ -146,8 +146,8 @@ def helper(server, name, asked):
         return read(name, list(events)[-1].response)
 
 
-WAYS = [create, create_streamed, create_later, create_streamed_later, helper]
-CASES = [(name, way) for name in Golden.NAMES for way in WAYS if (name, way) != ("completions", helper)]
+WAYS = [create, create_streamed, create_later, create_streamed_later, summed_up]
+CASES = [(name, way) for name in Golden.NAMES for way in WAYS if (name, way) != ("completions", summed_up)]
 every_way = pytest.mark.parametrize("name,way", CASES, ids=[f"{name}-{way.__name__}" for name, way in CASES])
 every_way_with_tools = pytest.mark.parametrize(
     "name,way", [case for case in CASES if case[0] != "completions"],
@@ -191,7 +191,7 @@ def test_a_tool_call_that_is_refused_never_comes(gate, upstream, name, way):
     assert found.end == ENDS[name][2] and found.arguments == []
 
 
-# Helpers that make objects of answers
+# What makes objects of answers
 
 
 class Town(pydantic.BaseModel):
