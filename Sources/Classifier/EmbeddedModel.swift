@@ -11,7 +11,7 @@ public struct EmbeddedModel: Sendable {
 
   /// The most stretches of one text that the second stage reads, those that the first finds worst. A text with more that
   /// the first is not sure of is not scored in full, and says so.
-  public static let mostStretches = 96
+  public static let mostStretches = 384
 
   /// Which stages answer.
   public enum Stages: String, Sendable, CaseIterable {

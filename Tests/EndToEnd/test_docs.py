@@ -66,7 +66,7 @@ def test_the_commands_of_the_evaluation_page(tmp_path, start):
     (tmp_path / "policies").mkdir()
     (tmp_path / "config.yaml").write_text("policies: { directory: policies }\n")
     commands = [line for block in blocks("docs/evaluation.md", "sh") for line in block.splitlines()]
-    assert len(commands) == 9
+    assert len(commands) == 10
     certificate, key = Authority(tmp_path, "ca").issue("server", "127.0.0.1")
     (tmp_path / "key").write_bytes(paddock("keys", "add", "eval", "--file", tmp_path / "keys.yaml").stdout)
     guard = start(f"keys: {{ file: '{tmp_path}/keys.yaml' }}\n"
