@@ -21,11 +21,11 @@ public struct StreamFigures: Sendable {
   public let name: String
   /// How many answers there were.
   public let rows: Int
-  /// How many of them were judged in more than one piece: of the others a stream can say nothing else than the whole does.
+  /// Of how many of them a part was judged by itself: of the others a stream can say nothing else than the whole does.
   public let inParts: Int
   /// Share of the answers that are blocked as a stream where they are as a whole, and pass where they do.
   public let agreement: Double?
-  /// The same of those that were judged in more than one piece.
+  /// The same of those of which a part was judged by itself.
   public let agreementInParts: Double?
   /// Share of the answers labelled safe that are blocked, as a whole and as a stream.
   public let falsePositives: (whole: Double?, stream: Double?)
@@ -41,7 +41,7 @@ public struct StreamFigures: Sendable {
   public init(name: String, _ rows: [Row]) {
     self.name = name
     self.rows = rows.count
-    let parted = rows.filter { $0.stream.parts > 1 }
+    let parted = rows.filter { $0.stream.isInParts }
     inParts = parted.count
     agreement = Self.share(of: rows) { $0.isBlocked == $0.stream.isBlocked }
     agreementInParts = Self.share(of: parted) { $0.isBlocked == $0.stream.isBlocked }

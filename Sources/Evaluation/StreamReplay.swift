@@ -12,8 +12,8 @@ public struct StreamedAnswer: Sendable, Equatable {
   public var released = 0
   /// Characters that were put to the judge, some of them more than once.
   public var judged = 0
-  /// How many texts were put to the judge.
-  public var parts = 0
+  /// Whether a part of it was judged by itself.
+  public var isInParts = false
   /// Of those that left, by for how many others they had to wait.
   public var waits: [Int: Int] = [:]
 
@@ -91,7 +91,7 @@ public struct StreamReplay {
     while let action = rest.popFirst() {
       switch action {
       case .assess(let assessment):
-        answer.parts += 1
+        if assessment.through < answer.characters { answer.isInParts = true }
         let verdict = await judge(assessment.text)
         rest += gate.assessed(assessment, passes: verdict.passes, isCertain: verdict.isCertain, at: time)
       case .release(_, let events):

@@ -183,7 +183,7 @@ def test_a_large_stream_comes_through_tls_whole(gateway, faults, tmp_path):
     certificate, key = authority.issue("server", "127.0.0.1")
     server = gateway(
         f"listeners: [{{ address: '127.0.0.1:0', tls: {{ certificate: '{certificate}', key: '{key}' }} }}]\n"
-        "gateway: { stream: { size: 4000, overlap: 0 } }\n")
+        "gateway: { stream: { size: 4000, overlap: 0, on_finding: block } }\n")
     sent = events(*LONG * 200)
     faults.answer = stream(*sent)
     found = curl(f"https://{server.address}/v1/chat/completions", "--cacert", str(authority.file), "--http1.1",

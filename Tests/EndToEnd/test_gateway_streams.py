@@ -192,7 +192,7 @@ def test_a_client_that_leaves_calls_the_upstream_off(gateway, faults):
 
 
 def test_a_slow_client_slows_the_upstream_and_no_memory_grows(gateway, faults):
-    server = gateway()
+    server = gateway(STREAM.replace("size", "on_finding: block, size"))
     sent = 0
 
     class Steps(list):

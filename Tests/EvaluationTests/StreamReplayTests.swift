@@ -20,7 +20,7 @@ struct StreamReplayTests {
 
   @Test func holdingAllJudgesOnceAndMakesTheFirstCharacterWaitForAllOthers() async throws {
     let (answer, asked) = try await replay("hold-all", letters)
-    #expect(asked == [letters] && answer.parts == 1 && answer.judged == 40)
+    #expect(asked == [letters] && !answer.isInParts && answer.judged == 40)
     #expect(answer.released == 40 && answer.waits == Dictionary(uniqueKeysWithValues: (0..<10).map { ($0 * 4, 4) }))
   }
 
@@ -32,7 +32,13 @@ struct StreamReplayTests {
 
   @Test func aBlockLetsNothingMoreComeOrLeave() async throws {
     let (answer, _) = try await replay("window:16:4:block", letters + "!" + letters) { !$0.contains("!") }
-    #expect(answer.isBlocked && answer.released == 32 && answer.received == 48 && answer.characters == 81)
+    #expect(
+      answer.isInParts && answer.isBlocked && answer.released == 32 && answer.received == 48 && answer.characters == 81)
+  }
+
+  @Test func aBlockInTheFirstPartIsOneOfAPart() async throws {
+    let (answer, asked) = try await replay("window:16:4:block", letters) { _ in false }
+    #expect(asked.count == 1 && answer.isInParts && answer.released == 0)
   }
 
   @Test func aSlowAnswerIsJudgedInSmallerPartsWhereTheDelayPasses() async throws {
@@ -47,7 +53,7 @@ struct StreamReplayTests {
       $0.count > 40 || !$0.contains("!")
     }
     #expect(asked.map(\.count) == [16, 20, 20, 81] && !answer.isBlocked && answer.released == 81)
-    #expect(answer.judged == 137 && answer.parts == 4)
+    #expect(answer.judged == 137 && answer.isInParts)
   }
 
   @Test func whatTailHoldLetsGoUnjudgedCounts() async throws {
@@ -86,11 +92,12 @@ struct StreamReplayTests {
 }
 
 struct StreamFiguresTests {
-  private func row(_ isUnsafe: Bool, whole: Bool, stream: Bool, parts: Int = 1, released: Int = 0) -> StreamFigures.Row
+  private func row(_ isUnsafe: Bool, whole: Bool, stream: Bool, isInParts: Bool = false, released: Int = 0)
+    -> StreamFigures.Row
   {
     var answer = StreamedAnswer()
     answer.isBlocked = stream
-    answer.parts = parts
+    answer.isInParts = isInParts
     answer.characters = 100
     answer.received = 80
     answer.judged = 100
@@ -103,10 +110,10 @@ struct StreamFiguresTests {
     let figures = StreamFigures(
       name: "n",
       [
-        row(false, whole: false, stream: false, released: 100), row(false, whole: false, stream: true, parts: 2),
+        row(false, whole: false, stream: false, released: 100), row(false, whole: false, stream: true, isInParts: true),
         row(true, whole: true, stream: true, released: 50),
-        row(true, whole: true, stream: false, parts: 3, released: 100),
-        row(true, whole: false, stream: false, parts: 2, released: 100),
+        row(true, whole: true, stream: false, isInParts: true, released: 100),
+        row(true, whole: false, stream: false, isInParts: true, released: 100),
       ])
     #expect(figures.rows == 5 && figures.inParts == 3)
     #expect(figures.agreement == 0.6 && figures.agreementInParts == 1.0 / 3)
