@@ -282,18 +282,25 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   /// What of a lane is to be judged next; nil where nothing is.
   private mutating func request(_ name: Lane) -> Assessment? {
     guard var lane = lanes[name], !lane.isInFlight, lane.hasOpenText else { return nil }
-    lane.waitingSince = nil
     let isWhole = lane.isDoubtful || (settings.finding == .hold && lane.isEnded)
     let overlap = lane.kind == .text ? settings.overlap : 0
     let first = isWhole ? lane.start : max(lane.start, lane.settled - overlap)
-    lane.asked = first..<lane.received
+    // What comes faster than it is judged is judged in stretches all the same: a judge may find more too long.
+    let isStretch = !isWhole && lane.kind == .text && settings.mode == .window
+    let end = isStretch ? min(lane.received, lane.settled + Self.mostSizes * settings.size) : lane.received
+    lane.asked = first..<end
+    if end == lane.received { lane.waitingSince = nil }
     let from = Self.index(ofCharacter: first - lane.start, in: lane.text)
-    judged += lane.received - first
+    let to = end == lane.received ? lane.text.count : Self.index(ofCharacter: end - lane.start, in: lane.text)
+    judged += end - first
     lanes[name] = lane
     return Assessment(
-      lane: name, text: String(decoding: lane.text[from...], as: UTF8.self), through: lane.received,
-      isWhole: first == 0 && lane.isEnded)
+      lane: name, text: String(decoding: lane.text[from..<to], as: UTF8.self), through: end,
+      isWhole: first == 0 && end == lane.received && lane.isEnded)
   }
+
+  /// How many times `size` a stretch has at most.
+  private static var mostSizes: Int { 4 }
 
   /// Forgets what no later stretch needs.
   private mutating func trim(_ lane: inout LaneState) {

@@ -87,6 +87,18 @@ struct StreamGateTests {
     #expect(bench.out == "1234567890" && bench.asked.map(\.text) == ["890abcdefghijkl"])
   }
 
+  @Test func whatComesInOneBurstIsJudgedInStretches() {
+    var bench = Bench(.window)
+    bench.text(String(repeating: "0123456789", count: 10))
+    #expect(bench.asked.map(\.text.count) == [40])
+    bench.answer()
+    #expect(bench.asked.map(\.text.count) == [43] && bench.out.isEmpty)
+    bench.answer()
+    #expect(bench.asked.map(\.through) == [100])
+    bench.answer()
+    #expect(bench.out.count == 100 && bench.gate.judged == 106)
+  }
+
   @Test func textThatWaitsTooLongIsJudgedAsItIs() {
     var bench = Bench(.window)
     bench.text("123")
