@@ -85,7 +85,7 @@ import Testing
   @Test("More stretches than the second stage reads are said, and none is left out")
   func incomplete() throws {
     let model = try model(first: 5) { $0.prompt.first[0] = 1 }
-    let text = String(repeating: "one two three four five six seven. ", count: 1_200)
+    let text = String(repeating: "one two three four five six seven. ", count: 4_000)
     let scores = model.scores(for: ClassifierInput(text: text))
     #expect(!scores.isComplete && scores.unsafe > 0.9 && model.scores(for: short).isComplete)
   }
