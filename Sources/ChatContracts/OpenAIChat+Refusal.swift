@@ -20,7 +20,7 @@ extension OpenAIChat {
   }
 
   static func error(_ message: String, code: String, status: Int) -> JSON {
-    OpenAIFields.error(message, type: OpenAIFields.errorType(status), code: code)
+    OpenAIFields.error(message, type: ChatAPI.openAIErrorType(status), code: code)
   }
 
   static func ending(_ refusal: Refusal) -> any StreamEnding {
@@ -33,17 +33,9 @@ extension OpenAIChat {
   }
 }
 
-extension OpenAIFields {
-  /// The tokens as completions count them.
-  static func usage(_ usage: TokenUsage) -> JSON {
-    .members([
-      "prompt_tokens": .int(usage.input), "completion_tokens": .int(usage.output),
-      "total_tokens": .int(usage.input + usage.output),
-    ])
-  }
-
-  /// The kind of an error of this status, by which some clients decide whether to try again.
-  static func errorType(_ status: Int) -> String {
+extension ChatAPI {
+  /// What OpenAI's error object says of the kind of an error of this status; some clients decide by it whether to try again.
+  public static func openAIErrorType(_ status: Int) -> String {
     switch status {
     case 401: "authentication_error"
     case 403: "permission_error"
@@ -52,6 +44,16 @@ extension OpenAIFields {
     case 500...: "server_error"
     default: "invalid_request_error"
     }
+  }
+}
+
+extension OpenAIFields {
+  /// The tokens as completions count them.
+  static func usage(_ usage: TokenUsage) -> JSON {
+    .members([
+      "prompt_tokens": .int(usage.input), "completion_tokens": .int(usage.output),
+      "total_tokens": .int(usage.input + usage.output),
+    ])
   }
 
   /// OpenAI's error object.

@@ -1,3 +1,4 @@
+import ChatContracts
 import HTTPServing
 import StrictJSON
 
@@ -36,25 +37,13 @@ public struct APIError: Error, Sendable, Equatable {
     APIError(status: 400, code: "invalid_field", message: "\(path) \(problem)", param: path)
   }
 
-  /// OpenAI's `type` for the status.
-  private var type: String {
-    switch status {
-    case 401: "authentication_error"
-    case 403: "permission_error"
-    case 404: "not_found_error"
-    case 429: "rate_limit_error"
-    case 500...: "server_error"
-    default: "invalid_request_error"
-    }
-  }
-
   /// Writes the error object, `{"message", "type", "code", "param"}`.
   func write(to writer: inout JSONWriter) {
     writer.object { writer in
       writer.key("message")
       writer.string(message)
       writer.key("type")
-      writer.string(type)
+      writer.string(ChatAPI.openAIErrorType(status))
       writer.key("code")
       writer.string(code)
       writer.key("param")

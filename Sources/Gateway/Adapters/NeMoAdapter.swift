@@ -1,3 +1,4 @@
+import ChatContracts
 import Conversations
 import Guard
 import HTTPServing
@@ -46,14 +47,20 @@ struct NeMoAdapter: Adapter {
     for other in ["prompt", "input"] where (object[other] ?? .null) != .null {
       throw .field(other, "has no place beside messages")
     }
-    let conversation = try Conversation(allOfMessages: messages)
+    let chat: ChatRequest
+    do throws(ChatContractError) { chat = try ChatAPI.openAIChat.request(.object(object)) } catch {
+      throw .field(error.path, error.message)
+    }
+    // What stands outside of the messages leads the conversation; it is checked with what each rail is about.
+    let said = messages.array?.count ?? 0
+    let conversation = Conversation(Array(chat.conversation.messages.suffix(said)))
+    let others = chat.conversation.messages.dropLast(said).flatMap(\.parts)
     let rails = try Self.rails(options, conversation)
     let policy = try Self.policy(options)
-    let queries = rails.map { [object] rail in
+    let queries = rails.map { rail in
       var checked = conversation.upTo(rail.side)
       checked.append { index in
-        ChatBody.fields.parts(of: object, message: index)
-          + Self.options.parts(of: options.object ?? JSONObject(), message: index, path: "guardrails.")
+        others + Self.options.parts(of: options.object ?? JSONObject(), message: index, path: "guardrails.")
       }
       return Query(conversation: checked, direction: rail.direction, policy: policy)
     }
