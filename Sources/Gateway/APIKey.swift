@@ -135,8 +135,15 @@ public final class KeyRing: Sendable {
 
   private static let nothing = [UInt8](repeating: 0, count: 32)
 
+  /// Of two headers that may carry a key the one counts that holds a key of ours: the other is somebody else's.
   private static func shown(_ head: RequestHead, _ alternative: StaticString?) -> String? {
-    if let key = head.headers["x-paddock-key"] ?? alternative.flatMap({ head.headers[$0] }) { return key }
+    if let key = head.headers["x-paddock-key"] { return key }
+    let other = alternative.flatMap { head.headers[$0] }
+    if let other, KeyText.id(of: other) != nil { return other }
+    return bearer(head) ?? other
+  }
+
+  private static func bearer(_ head: RequestHead) -> String? {
     guard let value = head.headers["authorization"] else { return nil }
     let pieces = value.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
     guard pieces.count == 2, pieces[0].lowercased() == "bearer" else { return nil }

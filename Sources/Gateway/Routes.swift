@@ -53,7 +53,14 @@ struct Route: Sendable {
   /// The chat API that it belongs to.
   var chat: ChatAPI? { if case .chat(let api, _) = endpoint { api } else { nil } }
   /// The header, lower-case, that may carry a key besides the usual ones.
-  var keyHeader: StaticString? { adapter?.keyHeader ?? (chat == .anthropicMessages ? "x-api-key" : nil) }
+  var keyHeader: StaticString? {
+    switch endpoint {
+    case .adapter(let adapter, _): adapter.keyHeader
+    // As Anthropic's clients send theirs.
+    case .chat(.anthropicMessages, _), .passthrough: "x-api-key"
+    default: nil
+    }
+  }
   var allow: String { method == "GET" ? "GET, HEAD, OPTIONS" : "\(method), OPTIONS" }
 
   /// An error in the shape of the route's contract.
