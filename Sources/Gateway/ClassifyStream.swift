@@ -21,6 +21,8 @@ actor ClassifyStream {
   private var gate: StreamGate<Int>
   private var worst: Verdict?
   private var line: [UInt8] = []
+  /// What the gate holds, in the memory for bodies.
+  private let room: BudgetShare
   private let outbox = StreamOutbox()
   private var isOver: Bool { outbox.isClosed }
   private var timer: LoopTimer?
@@ -31,6 +33,7 @@ actor ClassifyStream {
     self.loop = loop
     self.request = request
     self.endpoints = endpoints
+    room = BudgetShare(of: endpoints.bodies)
     gate = StreamGate(settings: endpoints.settings.stream)
   }
 
@@ -163,6 +166,7 @@ actor ClassifyStream {
       case .assess(let assessment): rest += judge(assessment)
       }
     }
+    room.hold(gate.heldBytes)
     arm()
     if gate.wantsMore { outbox.wakeReader() }
   }

@@ -27,8 +27,9 @@ extension Endpoints {
     _ api: ChatAPI, _ prefix: String, _ request: ServerRequest, _ permit: Permit
   ) async throws(APIError) -> ServerResponse {
     let body = try await body(of: request)
-    let exchange = try await exchange(api, prefix, body, request)
+    var exchange = try await exchange(api, prefix, body, request)
     let input = try await inputVerdict(exchange)
+    exchange.isInputClean = input?.isClean ?? true
     var sent = exchange.body
     if let input, input.decision.action >= .mask {
       guard input.decision.action == .mask,
@@ -69,10 +70,7 @@ extension Endpoints {
     }
     let (json, chat) = body.count <= Self.loopBytes ? try decode() : try await inLane(cost: body.count, decode)
     let candidates = chats.upstreams.candidates(api.family, prefix: prefix, model: chat.model)
-    guard let first = candidates.first?.upstream else {
-      throw APIError(
-        status: 404, code: "model_not_found", message: "no upstream serves this model here", param: "model")
-    }
+    guard let first = candidates.first?.upstream else { throw APIError(UpstreamPool.Failure.noUpstream) }
     var query = Query(conversation: chat.conversation, scope: .all, direction: .input, received: request.received)
     // What the caller says of policies and judges is not asked: the key decides, then the route.
     try assign(&query, request, policy: first.policy, judge: first.judge)
@@ -135,8 +133,12 @@ extension Endpoints {
   /// All of an answer that is no stream.
   private func whole(_ answer: UpstreamAnswer) async throws(APIError) -> [UInt8] {
     var body: [UInt8] = []
+    let room = BudgetShare(of: bodies)
     do throws(BackendFailure) {
-      while body.count <= settings.answerBytes, let piece = try await answer.next() { body += piece }
+      while body.count <= settings.answerBytes, let piece = try await answer.next() {
+        body += piece
+        room.hold(body.count)
+      }
     } catch { throw APIError(UpstreamPool.Failure.failed(error)) }
     guard body.count <= settings.answerBytes else {
       answer.cancel()
@@ -167,7 +169,7 @@ extension Endpoints {
     var headers = headers
     if let verdict { headers += ChatHeaders.verdict(verdict) }
     guard let verdict, verdict.decision.action >= .mask else {
-      if !isError, content.choices.count == 1, verdict?.isClean ?? true {
+      if !isError, exchange.isInputClean, content.choices.count == 1, verdict?.isClean ?? true {
         chats.judged.remember(exchange.chain.appending(content.choices[0]))
       }
       return .json(status: answer.status, body, headers: headers)

@@ -24,10 +24,27 @@ public final class BodyBudget: Sendable {
   }
 
   /// Takes `count` bytes though they may not fit: others wait for them.
-  func takeAnyway(_ count: Int) { used.add(count, ordering: .relaxed) }
+  public func takeAnyway(_ count: Int) { used.add(count, ordering: .relaxed) }
 
   /// Gives `count` bytes back.
   public func give(_ count: Int) {
     if count > 0 { used.subtract(count, ordering: .relaxed) }
   }
+}
+
+/// What one answer holds of a budget; it is given back when nobody holds the share any more. Confined to one task or actor.
+public final class BudgetShare {
+  private let budget: BodyBudget
+  private var held = 0
+
+  /// A share of nothing yet.
+  public init(of budget: BodyBudget) { self.budget = budget }
+
+  /// So many bytes are held now. An answer that has begun is not refused for want of room: new requests are.
+  public func hold(_ count: Int) {
+    if count > held { budget.takeAnyway(count - held) } else { budget.give(held - count) }
+    held = count
+  }
+
+  deinit { budget.give(held) }
 }

@@ -125,7 +125,8 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   /// The order in which lanes were seen first, so that the same stream asks in the same order.
   private var order: [Lane] = []
   private var held: [Held] = []
-  private var heldBytes = 0
+  /// Bytes of events and texts that are held.
+  public private(set) var heldBytes = 0
   /// Whether it ended the answer.
   public private(set) var isHalted = false
   /// Whether the sender has ended the answer.
@@ -172,7 +173,8 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
         needs.append((snapshot.lane, append(snapshot.text, to: snapshot.lane, .text, at: now)))
         continue
       }
-      guard !keepsText || lane.text.elementsEqual(snapshot.text.utf8) else { return halt(.inconsistent) }
+      // What cannot be compared any more is not taken for equal.
+      guard lane.start == 0, lane.text.elementsEqual(snapshot.text.utf8) else { return halt(.inconsistent) }
       needs.append((snapshot.lane, lane.received))
     }
     for lane in event.ended {
@@ -234,6 +236,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     isHalted = true
     held = []
     lanes = [:]
+    heldBytes = 0
     return [.halt(reason)]
   }
 

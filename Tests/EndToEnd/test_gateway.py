@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from chats import DENIED, STREAM, answer, chat, gateway, post
+from chats import DENIED, STREAM, answer, chat, events, gateway, post, stream
 from fault_server import RESET, http
 from harness import BINARY
 
@@ -124,8 +124,32 @@ def test_a_broken_upstream_is_a_clear_error(gateway, faults, reply, status, code
     faults.answer = reply
     found = post(server, chat())
     assert (found.status, found.json["error"]["code"]) == (status, code)
+    assert server.metric(f'paddock_requests_total{{route="/v1/chat/completions",status="{status}"}}') == 1
     faults.answer = http(answer())
     assert post(server, chat()).status == 200
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_what_was_masked_or_flagged_is_no_beginning_to_remember(gateway, faults, streamed):
+    server = gateway()
+    faults.answer = stream(*events("In the ", "kitchen.")) if streamed else http(answer("In the kitchen."))
+    turns = [{"role": "user", "content": "Where is the secret pancake?"}, {"role": "assistant", "content": "In the kitchen."},
+             {"role": "user", "content": "Thank you."}]
+    for said in [turns[:1], turns]:
+        assert post(server, {"model": "m", "messages": said, "stream": streamed}).status == 200
+        assert "secret pancake" not in faults.requests[-1]["raw"].decode() and "Where is" in faults.requests[-1]["raw"].decode()
+    turns[0]["content"] = "Where is the lukewarm lemonade?"
+    for said in [turns[:1], turns]:
+        found = post(server, {"model": "m", "messages": said, "stream": streamed})
+        assert found.headers["x-paddock-input-action"] == "flag"
+
+
+def test_an_upstream_that_is_judged_otherwise_is_not_asked_in_the_place_of_another(gateway, faults):
+    from fault_server import free_port
+    faults.answer = http(answer())
+    other = f"b: {{ url: '{faults.url}', policy: strict }}"
+    server = gateway(f"upstreams: {{ a: {{ url: 'http://127.0.0.1:{free_port()}/v1' }}, {other} }}\n")
+    assert post(server, chat()).status == 502 and faults.requests == []
 
 
 # Who serves, and by what right
@@ -185,6 +209,20 @@ def test_keys_of_ours_stay_here_and_the_callers_go_on(gateway, faults, tmp_path)
     headers = faults.requests[-1]["headers"]
     assert headers["authorization"] == "Bearer sk-mine" and headers["openai-beta"] == "b"
     assert "x-paddock-key" not in headers and "x-secret" not in headers
+
+
+def test_of_two_keys_ours_is_the_one_that_looks_like_it(gateway, faults, tmp_path):
+    folder = tmp_path / "server0"
+    folder.mkdir(exist_ok=True)
+    made = subprocess.run(
+        [BINARY, "keys", "add", "app", "--file", folder / "keys.yaml"], capture_output=True, text=True, check=True)
+    key = next(word for word in (made.stdout + made.stderr).split() if word.startswith("pdk_"))
+    server = gateway("keys: { file: keys.yaml }\n", upstream=", api: anthropic")
+    faults.models = ["m"]
+    for headers in [[f"x-api-key: {key}"], ["x-api-key: sk-mine", f"authorization: Bearer {key}"]]:
+        arguments = [part for header in headers for part in ("-H", header)]
+        assert server.get("/v1/models", *arguments).status == 200
+    assert server.get("/v1/models", "-H", "x-api-key: sk-mine").status == 401
 
 
 def test_the_houses_key_takes_the_place_of_the_callers(gateway, faults, tmp_path):

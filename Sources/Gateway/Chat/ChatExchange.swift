@@ -23,6 +23,8 @@ struct ChatExchange: Sendable {
   var query: Query
   let policy: Policy
   let chain: JudgedTurns.Chain
+  /// Whether nothing of what goes in was found or left unjudged; only then can it be the beginning of what is remembered.
+  var isInputClean = false
 
   /// The query about a message of the answer.
   func query(about message: Message, received: ContinuousClock.Instant) -> Query {

@@ -39,6 +39,8 @@ actor StreamRelay {
   private var plain: (lane: Lane, text: String)?
   private var isPlain = true
 
+  /// What the gate holds, in the memory for bodies.
+  private let room: BudgetShare
   private let outbox = StreamOutbox()
   private var isOver: Bool { outbox.isClosed }
   /// Why the upstream's answer ended before its end; told to the client behind what was judged of it.
@@ -56,6 +58,7 @@ actor StreamRelay {
     self.endpoints = endpoints
     let settings = endpoints.settings.stream
     aliveCheck = .now + settings.keepAlive
+    room = BudgetShare(of: endpoints.bodies)
     gate = StreamGate(settings: settings, keepsText: exchange.api.repeatsText)
     parser = EventStreamParser(limit: settings.bufferBytes)
     reader = ChatStreamReader(exchange.api)
@@ -157,6 +160,7 @@ actor StreamRelay {
         rest += took(verdict, assessment)
       }
     }
+    room.hold(gate.heldBytes)
     arm()
     if gate.isFinished { finishWriting() }
     if gate.wantsMore { outbox.wakeReader() }
@@ -246,7 +250,10 @@ actor StreamRelay {
 
   private func finish() {
     endpoints.chats.metrics.ended(received: gate.received, judged: gate.judged)
-    guard isClean, gate.hasEnded, let plain, !plain.text.isEmpty else { return }
+    // Of a client that left, some of the answer may never have been judged.
+    guard exchange.isInputClean, isClean, gate.isFinished, !gate.isHalted, let plain, !plain.text.isEmpty else {
+      return
+    }
     let message = Message(role: .assistant, parts: [Part(path: plain.lane.path, kind: .text, text: plain.text)])
     endpoints.chats.judged.remember(exchange.chain.appending(message))
   }

@@ -10,10 +10,25 @@ public final class UpstreamPool: Sendable {
   final class Host: Sendable {
     let upstream: Upstream
     let breaker: CircuitBreaker
+    private let registry: MetricRegistry
+    private let ok: Counter
 
-    init(_ upstream: Upstream) {
+    init(_ upstream: Upstream, registry: MetricRegistry) {
       self.upstream = upstream
+      self.registry = registry
       breaker = CircuitBreaker(upstream.breaker)
+      ok = Self.calls(registry, upstream.name, "2xx")
+    }
+
+    /// Only what is not usual looks its counter up, and takes a lock for it.
+    func count(_ outcome: String) {
+      (outcome == "2xx" ? ok : Self.calls(registry, upstream.name, outcome)).add()
+    }
+
+    private static func calls(_ registry: MetricRegistry, _ upstream: String, _ outcome: String) -> Counter {
+      registry.counter(
+        "paddock_upstream_calls_total", help: "Calls by upstream and outcome.", ("upstream", upstream),
+        ("outcome", outcome))
     }
   }
 
@@ -29,13 +44,11 @@ public final class UpstreamPool: Sendable {
 
   let hosts: [Host]
   private let client: UpstreamClient
-  private let registry: MetricRegistry
 
   /// A pool.
   public init(_ upstreams: [Upstream], group: EventLoopGroup, registry: MetricRegistry) {
-    hosts = upstreams.map(Host.init)
+    hosts = upstreams.map { Host($0, registry: registry) }
     client = UpstreamClient(group: group)
-    self.registry = registry
     for host in hosts {
       let breaker = host.breaker
       registry.gauge(
@@ -45,15 +58,16 @@ public final class UpstreamPool: Sendable {
     }
   }
 
-  var isEmpty: Bool { hosts.isEmpty }
-
-  /// Who serves a model, the best first: those that name it, or else those for all; in the order of the configuration.
+  /// Who serves a model, the best first: those that name it, or else those for all; in the order of the configuration. What
+  /// was judged for the first goes to no upstream that is to be judged otherwise.
   func candidates(_ family: Upstream.Family, prefix: String, model: String?) -> [Host] {
     let fitting = hosts.map { host in
       host.upstream.family == family && host.upstream.prefix == prefix ? host.upstream.fit(model) : 0
     }
     guard let best = fitting.max(), best > 0 else { return [] }
-    return zip(hosts, fitting).filter { $1 == best }.map(\.0)
+    let candidates = zip(hosts, fitting).filter { $1 == best }.map(\.0)
+    let first = candidates[0].upstream
+    return candidates.filter { $0.upstream.policy == first.policy && $0.upstream.judge == first.judge }
   }
 
   /// Sends a request to the first candidate that takes it. A status that says that the server does not do its work is
@@ -72,13 +86,13 @@ public final class UpstreamPool: Sendable {
         let answer = try await client.send(call(host.upstream))
         let isBroken = Self.brokenStatuses.contains(answer.status)
         host.breaker.record(isBroken ? .failure : .success)
-        count(host, "\(answer.status / 100)xx")
+        host.count("\(answer.status / 100)xx")
         guard isBroken, !isLast else { return (answer, host.upstream) }
         answer.cancel()
         last = .failed(.status(answer.status))
       } catch {
         host.breaker.record(error == .cancelled ? .nothing : .failure)
-        count(host, error.code)
+        host.count(error.code)
         if error == .cancelled { throw .cancelled }
         last = .failed(error)
       }
@@ -88,11 +102,4 @@ public final class UpstreamPool: Sendable {
 
   /// What another server of the same kind need not answer too.
   private static let brokenStatuses: Set<Int> = [500, 502, 503, 504, 529]
-
-  private func count(_ host: Host, _ outcome: String) {
-    registry.counter(
-      "paddock_upstream_calls_total", help: "Calls by upstream and outcome.", ("upstream", host.upstream.name),
-      ("outcome", outcome)
-    ).add()
-  }
 }
