@@ -39,7 +39,9 @@ final class PlainClient: @unchecked Sendable {
   }
 
   /// Makes a connection for a call.
-  func connect(_ transfer: PlainTransfer) { PlainConnection(of: self, to: transfer.route.origin).connect(for: transfer) }
+  func connect(_ transfer: PlainTransfer) {
+    PlainConnection(of: self, to: transfer.route.origin).connect(for: transfer)
+  }
 
   private func route(_ url: String) -> PlainRoute? {
     if let route = routes[url] { return route }
@@ -49,7 +51,8 @@ final class PlainClient: @unchecked Sendable {
     let key = "\(parsed.host) \(parsed.port)"
     let origin = origins[key] ?? PlainOrigin(parsed)
     origins[key] = origin
-    let route = PlainRoute(origin: origin, line: Array(" \(parsed.target) HTTP/1.1\r\nHost: \(parsed.authority)\r\n".utf8))
+    let line = " \(parsed.target) HTTP/1.1\r\nHost: \(parsed.authority)\r\n"
+    let route = PlainRoute(origin: origin, line: Array(line.utf8))
     routes[url] = route
     return route
   }

@@ -65,12 +65,17 @@ struct SocketAddress: Sendable, Equatable {
     var yes: Int32 = 1
     setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
     setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &yes, socklen_t(MemoryLayout<Int32>.size))
-    let result = withUnsafeBytes(of: storage) { bytes in
-      connect(descriptor, bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), length)
-    }
+    let result = withSockaddr { connect(descriptor, $0, $1) }
     // What was interrupted goes on by itself.
     if result == 0 || errno == EINPROGRESS || errno == EINTR { return (descriptor, false) }
     close(descriptor)
     return (nil, false)
+  }
+
+  /// Calls `body` with what the system's calls take.
+  func withSockaddr<Value>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Value) -> Value {
+    withUnsafePointer(to: storage) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, length) }
+    }
   }
 }
