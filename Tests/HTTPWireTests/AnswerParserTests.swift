@@ -18,7 +18,7 @@ private func outcome(_ bytes: [UInt8], splits: [Int], toHead: Bool = false, head
         start += length
         if head.isInformational { informational += 1 } else { found = (head, BodyDecoder(head.body)) }
       }
-      guard var (head, decoder) = found else { continue }
+      guard let head = found?.head, var decoder = found?.decoder else { continue }
       let result = bytes[start..<end].withUnsafeBufferPointer { buffer in
         Result { () throws(HTTPError) in try decoder.decode(buffer, into: &content) }
       }
