@@ -65,20 +65,20 @@ class Paddock:
         return kinds
 
     def kept(self):
-        """What curl may hold while nothing is asked: a pair of sockets for each loop, by which it wakes itself, and for each
-        loop as many connections to a model server as it had calls there at once."""
+        """What may be held while nothing is asked: for each loop as many connections to a model server as it had calls there
+        at once, and of curl's a pair of sockets, by which it wakes itself."""
         config = (self.folder / "config.yaml").read_text()
         loops = int((re.search(r"loops: (\d+)", config) or [0, len(os.sched_getaffinity(0))])[1])
         kept = collections.Counter({"local socket": 2 * loops} if re.search("backends:|upstreams:", config) else {})
         for port in map(int, re.findall(r"url: *['\"]?https?://[^:/]+:(\d+)", config)):
-            # A call that the server has done with may not have ended for curl, hence twice; and a text in windows is eight
-            # calls at once, however fast they are answered. 64 is CURLMOPT_MAXCONNECTS.
+            # A call that the server has done with may not have ended for its client, hence twice; and a text in windows is
+            # eight calls at once, however fast they are answered. 64 are kept at most, ours and curl's.
             most = max(8, 2 * SERVERS[port].most_at_once) if port in SERVERS else 64
             kept[port] = loops * min(64, most)
         return kept
 
     def check_for_leaks(self):
-        """Once its clients have gone, a server holds what it held at its start, and what curl keeps for the next call."""
+        """Once its clients have gone, a server holds what it held at its start, and what it keeps for the next call."""
         for _ in range(400):
             left = self.held() - self.held_at_start - self.kept()
             if not left:

@@ -19,9 +19,10 @@ import time
 
 import pytest
 
+from test_reliability import configuration as judged_by
 from test_tls import authority, configuration, identity  # noqa: F401  fixtures
 
-CALLS = ["none", "recv", "send", "accept", "wait", "add", "read", "write", "tls", "deflate", "inflate"]
+CALLS = ["none", "recv", "send", "accept", "wait", "add", "read", "write", "tls", "deflate", "inflate", "socket", "connect"]
 BODY = json.dumps({"messages": [{"role": "user", "content": "hi"}]})
 POST = f"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
 GET = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -115,6 +116,22 @@ def test_the_nth_call_of_tls_fails(broken, authority, identity, call, error):  #
     def connect():
         return context.wrap_socket(socket.create_connection(("127.0.0.1", server.port), timeout=20), server_hostname="localhost")
     fails_over_and_over(server, orders, connect, call, error)
+
+
+OF_CALLS = [("socket", errno.EMFILE), ("socket", errno.ENFILE), ("connect", errno.ECONNREFUSED), ("connect", errno.ENETUNREACH),
+            ("connect", errno.EADDRNOTAVAIL), ("recv", errno.ECONNRESET), ("recv", errno.EINTR), ("recv", errno.ENOMEM),
+            ("send", errno.EPIPE), ("send", errno.EINTR), ("send", 0), ("add", errno.ENOMEM), ("add", errno.ENOSPC)]
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.parametrize("call,error", OF_CALLS, ids=[f"{call}-{errno.errorcode.get(error, 'short')}" for call, error in OF_CALLS])
+def test_the_nth_call_fails_while_a_model_server_is_asked(broken, faults, call, error, keeps):
+    faults.close = not keeps
+    server, orders = broken(judged_by(faults.url, backend="breaker: { failures: 1000000 }") + "limits: { loops: 1 }\n")
+    connect = lambda: socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    fails_over_and_over(server, orders, connect, call, error)
+    assert server.classify("hi")["verdict"] == "safe", "the server was left with no way to the model"
+    server.check_for_leaks()
 
 
 def fails_over_and_over(server, orders, connect, call, error):

@@ -16,7 +16,7 @@
 // The order is that of test_faults.py.
 enum call {
   call_none, call_recv, call_send, call_accept, call_wait, call_add, call_read, call_write, call_tls, call_deflate,
-  call_inflate
+  call_inflate, call_socket, call_connect
 };
 
 struct orders {
@@ -89,6 +89,18 @@ int accept4(int listener, struct sockaddr *address, socklen_t *length, int flags
   size_t size = 1;
   FAIL_OR_SHORTEN(call_accept, size)
   return NEXT(accept4)(listener, address, length, flags);
+}
+
+int socket(int domain, int type, int protocol) {
+  size_t size = domain == AF_INET || domain == AF_INET6;
+  FAIL_OR_SHORTEN(call_socket, size)
+  return NEXT(socket)(domain, type, protocol);
+}
+
+int connect(int descriptor, const struct sockaddr *address, socklen_t length) {
+  size_t size = address->sa_family == AF_INET || address->sa_family == AF_INET6;
+  FAIL_OR_SHORTEN(call_connect, size)
+  return NEXT(connect)(descriptor, address, length);
 }
 
 int epoll_ctl(int set, int operation, int descriptor, struct epoll_event *event) {
