@@ -46,17 +46,19 @@ extension String {
 
   /// Whether it keeps to the syntax of identifiers, which leaves no room for a text: at most 128 letters, digits and
   /// `._:/@+-`.
-  var isIdentifier: Bool {
-    utf8.count <= 128
-      && utf8.allSatisfy { byte in
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: ":"), UInt8(ascii: "@")...UInt8(ascii: "Z"),
-          UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "+"), UInt8(ascii: "-")...UInt8(ascii: "/"),
-          UInt8(ascii: "_"):
-          true
-        default: false
-        }
-      }
+  var isIdentifier: Bool { utf8.count <= 128 && utf8.allSatisfy { $0.isOfIdentifier } }
+}
+
+extension UInt8 {
+  /// Whether identifiers may hold it.
+  var isOfIdentifier: Bool {
+    switch self {
+    case UInt8(ascii: "0")...UInt8(ascii: ":"), UInt8(ascii: "@")...UInt8(ascii: "Z"),
+      UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "+"), UInt8(ascii: "-")...UInt8(ascii: "/"),
+      UInt8(ascii: "_"):
+      true
+    default: false
+    }
   }
 }
 

@@ -219,7 +219,7 @@ extension Endpoints {
       headers: headers + [("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no")])
     response.stream = { writer in
       guard let loop = EventLoop.current else { return writer.abort() }
-      let relay = StreamRelay(exchange, answer, endpoints: self, loop: loop)
+      let relay = StreamRelay(exchange, answer, endpoints: self, loop: loop, writer: writer)
       await relay.run(writer)
       withExtendedLifetime(permit) {}
     }

@@ -19,6 +19,16 @@ extension JSON {
     }.get()
   }
 
+  /// Reads the string whose opening quote stands at `position`, and moves there what follows its closing one.
+  public static func string(
+    in bytes: UnsafeBufferPointer<UInt8>, at position: inout Int
+  ) throws(JSONError) -> String {
+    var parser = JSONParser(bytes: bytes, maximumDepth: 0)
+    parser.position = position
+    defer { position = parser.position }
+    return try parser.string()
+  }
+
   private static func parse(buffer: UnsafeBufferPointer<UInt8>, maximumDepth: Int) throws(JSONError) -> JSON {
     var parser = JSONParser(bytes: buffer, maximumDepth: maximumDepth)
     let value = try parser.value(depth: 0)
