@@ -80,7 +80,9 @@ let package = Package(
 
     // I/O
     room("HTTPServing", ["EventLoops", "HTTPWire", "Locking", "CLinux", "COpenSSL", "CZlib"]),
-    room("ModelBackends", ["EventLoops", "Locking", "Telemetry", "CCurl", "StrictJSON", "Policies"]),
+    room(
+      "ModelBackends",
+      ["EventLoops", "HTTPWire", "Locking", "Telemetry", "CCurl", "StrictJSON", "Policies"]),
 
     // core
     room("Guard", ["Screening", "Classifier", "TextViews", "ModelBackends", "EventLoops", "Telemetry"]),

@@ -46,8 +46,9 @@ public struct ChatStreamReader: Sendable {
   }
 
   /// Hands on what an event says, if it is one bit of text and differs from an event that was read before in little else;
-  /// nil for every other event, which is to be read then.
-  public func bit<Result>(of event: EventBytes, _ take: (Bit) -> Result) -> Result? {
+  /// nil for every other event, which is to be read then. It changes nothing, and is `mutating` so that no copy of the
+  /// reader is made for every event.
+  public mutating func bit<Result>(of event: EventBytes, _ take: (Bit) -> Result) -> Result? {
     for (shape, number) in shapes {
       switch shape.text(in: event.bytes) {
       case .plain(let range):

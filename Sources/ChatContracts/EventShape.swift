@@ -129,8 +129,10 @@ struct EventShape: Sendable {
     /// Those that differ from event to event and say nothing.
     var varying: [(Range<Int>, Hole)] = []
 
-    /// Members of an event itself: its number, and what hides how long its text is.
-    private static let varyingMembers: [String: Hole] = ["sequence_number": .number, "obfuscation": .word]
+    /// Members of an event itself: its number, its time, and what hides how long its text is.
+    private static let varyingMembers: [String: Hole] = [
+      "sequence_number": .number, "created": .number, "obfuscation": .word,
+    ]
 
     /// Finds them in the one line of data.
     init(_ event: UnsafeBufferPointer<UInt8>) {

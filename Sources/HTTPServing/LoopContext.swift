@@ -21,7 +21,7 @@ final class LoopContext: ReadinessHandler, @unchecked Sendable {
   init(loop: EventLoop, application: any Application, limits: ServerLimits) {
     self.loop = loop
     self.application = application
-    scratch = Scratch(headBytes: limits.head.headBytes)
+    scratch = Scratch(keeping: limits.head.headBytes)
     handshakeLimit = limits.handshakes
     output.reserveCapacity(Self.smallOutput)
   }
@@ -123,48 +123,5 @@ final class LoopContext: ReadinessHandler, @unchecked Sendable {
       ResponseHead.appendStart(to: &success, status: 200, date: date)
     }
     if status == 200 { output += success } else { ResponseHead.appendStart(to: &output, status: status, date: date) }
-  }
-}
-
-/// The bytes that a connection has read and not yet understood, while it is its turn. One for all connections of a loop:
-/// what is left at the end of a turn goes into a buffer of the connection's own, so that an idle one holds none.
-final class Scratch {
-  private let bytes: UnsafeMutableBufferPointer<UInt8>
-  private var start = 0
-  private var end = 0
-
-  /// The most that one read brings.
-  private static let read = 65_536
-
-  init(headBytes: Int) { bytes = .allocate(capacity: headBytes + Self.read) }
-
-  deinit { bytes.deallocate() }
-
-  var count: Int { end - start }
-  var unread: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(rebasing: bytes[start..<end]) }
-
-  /// Where the next bytes go.
-  func room() -> UnsafeMutableRawBufferPointer {
-    if start == end { (start, end) = (0, 0) }
-    if bytes.count - end < Self.read, start > 0 {
-      _ = UnsafeMutableBufferPointer(rebasing: bytes[..<count]).update(
-        fromContentsOf: UnsafeBufferPointer(rebasing: bytes[start..<end]))
-      (start, end) = (0, count)
-    }
-    return UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(bytes)[end...])
-  }
-
-  func filled(_ count: Int) { end += count }
-  func consume(_ count: Int) { start += count }
-
-  func load(_ rest: [UInt8]) {
-    (start, end) = (0, rest.count)
-    _ = UnsafeMutableBufferPointer(rebasing: bytes[..<rest.count]).update(fromContentsOf: rest)
-  }
-
-  /// What is left, taken out.
-  func takeRest() -> [UInt8] {
-    defer { (start, end) = (0, 0) }
-    return count == 0 ? [] : Array(unread)
   }
 }

@@ -1,4 +1,5 @@
 import COpenSSL
+import EventLoops
 
 /// Certificate, key and rules of a listener that speaks TLS. Made anew to reload them; connections keep the one that they
 /// began with.

@@ -1,19 +1,10 @@
 import CLinux
+import EventLoops
 import Glibc
 
 /// How the bytes of a connection move: as they are, or through TLS. Never waits. Loop-confined.
 struct Transport {
-  /// What became of a call.
-  enum Result: Equatable {
-    /// This many bytes moved; at least one but for a handshake.
-    case bytes(Int)
-    /// Nothing now; the descriptor's next event may change that.
-    case wait
-    /// The peer has ended its side in good order.
-    case end
-    /// The connection is gone.
-    case failed
-  }
+  typealias Result = StreamSocket.Result
 
   let descriptor: Int32
   let tls: TLSStream?
@@ -23,31 +14,13 @@ struct Transport {
 
   func read(into bytes: UnsafeMutableRawBufferPointer) -> Result {
     if let tls { return tls.read(into: bytes) }
-    while true {
-      let count = recv(descriptor, bytes.baseAddress, bytes.count, 0)
-      if count > 0 { return .bytes(count) }
-      if count == 0 { return .end }
-      switch errno {
-      case EINTR: continue
-      case EAGAIN: return .wait
-      default: return .failed
-      }
-    }
+    return StreamSocket(descriptor).read(into: bytes)
   }
 
   /// - Parameter more: whether the next call follows at once, so that both may leave together.
   func write(_ bytes: UnsafeRawBufferPointer, more: Bool = false) -> Result {
     if let tls { return tls.write(bytes) }
-    let flags = Int32(MSG_NOSIGNAL) | (more ? Int32(MSG_MORE) : 0)
-    while true {
-      let count = send(descriptor, bytes.baseAddress, bytes.count, flags)
-      if count >= 0 { return .bytes(count) }
-      switch errno {
-      case EINTR: continue
-      case EAGAIN: return .wait
-      default: return .failed
-      }
-    }
+    return StreamSocket(descriptor).write(bytes, more: more)
   }
 
   /// Bytes that the kernel holds because the peer has not taken them.

@@ -1,4 +1,4 @@
-/// Takes the framing off a request body that may come in any pieces. No I/O.
+/// Takes the framing off a body that may come in any pieces. No I/O.
 public struct BodyDecoder: Sendable {
   private enum State: Sendable, Equatable {
     case length(Int)
@@ -20,21 +20,36 @@ public struct BodyDecoder: Sendable {
   /// Content that was decoded so far.
   private var total = 0
 
-  /// The most bytes of chunk extensions and trailers that are read and dropped.
+  /// The most bytes of chunk extensions and trailers that are read and dropped: in all of a request, and in every chunk
+  /// of an answer, which may be a stream of any length.
   public static let maximumOverhead = 4_096
   private var overhead = 0
+  private let countsOverheadByChunk: Bool
 
   /// A decoder for a body of this framing, at most `limit` bytes long without it.
   ///
   /// - Throws: `bodyTooLarge` where the length alone says so.
   public init(_ body: RequestHead.Body, limit: Int) throws(HTTPError) {
     self.limit = limit
+    countsOverheadByChunk = false
     switch body {
     case .none: state = .done
     case .length(let count):
       guard count <= limit else { throw .bodyTooLarge }
-      state = .length(count)
+      state = count == 0 ? .done : .length(count)
     case .chunked: state = .chunkSize(value: 0, digits: 0)
+    }
+  }
+
+  /// A decoder for the body of an answer, of any length. One that ends with its connection is never done.
+  public init(_ body: AnswerHead.Body) {
+    limit = .max
+    countsOverheadByChunk = true
+    switch body {
+    case .none, .length(0): state = .done
+    case .length(let count): state = .length(count)
+    case .chunked: state = .chunkSize(value: 0, digits: 0)
+    case .untilEnd: state = .length(.max)
     }
   }
 
@@ -47,31 +62,40 @@ public struct BodyDecoder: Sendable {
     _ bytes: UnsafeBufferPointer<UInt8>, into content: inout [UInt8]
   ) throws(HTTPError) -> Int {
     var position = 0
-    while position < bytes.count, state != .done {
+    while true {
+      let count = try nextContent(in: bytes, from: &position)
+      guard count > 0 else { return position }
+      content.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[position..<position + count]))
+      position += count
+      take(count)
+    }
+  }
+
+  /// Reads over framing from `position` on; returns how many bytes of content stand there then, none of which are taken yet.
+  /// None are there where all of `bytes` was read, or the body ends.
+  public mutating func nextContent(
+    in bytes: UnsafeBufferPointer<UInt8>, from position: inout Int
+  ) throws(HTTPError) -> Int {
+    while position < bytes.count {
       switch state {
-      case .length(let left):
-        let rest = left - append(bytes, &position, left, &content)
-        state = rest == 0 ? .done : .length(rest)
-      case .chunkData(let left):
-        let rest = left - append(bytes, &position, left, &content)
-        state = rest == 0 ? .chunkEnd : .chunkData(rest)
+      case .length(let left), .chunkData(let left): return min(left, bytes.count - position)
+      case .done: return 0
       default:
         try step(bytes[position])
         position += 1
       }
     }
-    return position
+    return 0
   }
 
-  /// Moves content; returns how much.
-  private mutating func append(
-    _ bytes: UnsafeBufferPointer<UInt8>, _ position: inout Int, _ left: Int, _ content: inout [UInt8]
-  ) -> Int {
-    let count = min(left, bytes.count - position)
-    content.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[position..<position + count]))
-    position += count
+  /// Moves past content: at most as much as `nextContent` has found.
+  public mutating func take(_ count: Int) {
     total += count
-    return count
+    switch state {
+    case .length(let left): state = left == count ? .done : .length(left - count)
+    case .chunkData(let left): state = left == count ? .chunkEnd : .chunkData(left - count)
+    default: preconditionFailure("no content stands here")
+    }
   }
 
   /// One byte of chunked framing (RFC 9112 §7.1).
@@ -88,6 +112,7 @@ public struct BodyDecoder: Sendable {
       }
     case .chunkSizeEnd(let size):
       guard byte == 0x0A else { throw .malformedChunk }
+      if countsOverheadByChunk { overhead = 0 }
       state = size == 0 ? .trailerStart : .chunkData(size)
     case .chunkEnd:
       guard byte == 0x0D else { throw .malformedChunk }

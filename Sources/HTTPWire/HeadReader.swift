@@ -156,8 +156,14 @@ struct HeadReader {
   }
 
   private func isName(_ field: HTTPHeaders.Field, _ name: StaticString) -> Bool {
-    for offset in 0..<name.utf8CodeUnitCount
-    where lowercased(bytes[Int(field.nameStart) + offset]) != name.utf8Start[offset] { return false }
+    Self.isText(name, at: Int(field.nameStart), in: bytes)
+  }
+
+  /// Whether these bytes, which are there, are this text but for the case of letters; `text` is lower-case ASCII.
+  @inline(__always)
+  static func isText(_ text: StaticString, at start: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+    for offset in 0..<text.utf8CodeUnitCount
+    where lowercased(bytes[start + offset]) != text.utf8Start[offset] { return false }
     return true
   }
 
@@ -222,5 +228,5 @@ struct HeadReader {
   static func isFieldByte(_ byte: UInt8) -> Bool { byte == 0x09 || (byte >= 0x20 && byte != 0x7F) }
 
   @inline(__always)
-  private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
+  static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 }

@@ -27,7 +27,7 @@ public struct BackendClient: Sendable {
     call.body = format.encoded(request, backend: backend)
     let reply: HTTPReply
     do {
-      reply = try await CurlMulti.perform(call, on: group)
+      reply = try await Wire.perform(call, on: group)
     } catch { throw Self.cause(error, limit) }
     guard reply.status == 200 else { throw reply.cut ?? .status(reply.status) }
     if let cut = reply.cut {
@@ -69,7 +69,7 @@ public struct BackendClient: Sendable {
     let left = ContinuousClock.now.duration(to: deadline)
     guard left > .zero else { return .timeout }
     do {
-      let reply = try await CurlMulti.perform(
+      let reply = try await Wire.perform(
         call(to: backend.url + (backend.dialect.format.probePath ?? ""), within: left), on: group)
       if let cut = reply.cut { return cut }
       // Not every server lists its models, but one that wants another key or has failed is of no use.
@@ -84,7 +84,7 @@ public struct BackendClient: Sendable {
     guard let path = format.modelsPath else { return nil }
     let left = ContinuousClock.now.duration(to: deadline)
     guard left > .zero else { throw .timeout }
-    let reply = try await CurlMulti.perform(call(to: backend.url + path, within: left), on: group)
+    let reply = try await Wire.perform(call(to: backend.url + path, within: left), on: group)
     guard reply.status == 200, reply.cut == nil else { return nil }
     return (try? JSON.parse(reply.body)).flatMap(format.models)
   }

@@ -1,8 +1,8 @@
 import CCurl
 import EventLoops
 
-/// One loop's transfers: curl's multi interface driven by the loop's own descriptors and timers, so that a call costs no
-/// thread and no hop. An actor on its loop.
+/// One loop's calls that curl carries: its multi interface driven by the loop's own descriptors and timers, so that a call
+/// costs no thread and no hop. An actor on its loop.
 actor CurlMulti {
   let loop: EventLoop
   nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
@@ -10,20 +10,13 @@ actor CurlMulti {
   private let multi: OpaqueHandle
   private var sockets: [curl_socket_t: CurlSocket] = [:]
   private var timer: LoopTimer?
-  private var transfers: [UnsafeMutableRawPointer: Transfer] = [:]
+  private var transfers: [UnsafeMutableRawPointer: CurlTransfer] = [:]
   /// Handles for the next transfers: making one costs more than clearing one.
   private var spare: [OpaqueHandle] = []
   private static let spareLimit = 64
 
   /// The transfers of a loop. Call on the loop.
   static func of(_ loop: EventLoop) -> CurlMulti { loop.attachment(CurlMulti.self) { CurlMulti(loop: loop) } }
-
-  /// The transfers of the caller's loop, or of one of the group's where the caller is on none.
-  static func near(_ group: EventLoopGroup) async -> CurlMulti {
-    if let loop = EventLoop.current { return of(loop) }
-    let loop = group.next()
-    return await loop.run { of(loop) }
-  }
 
   /// `curl_global_init` is called once, before any other thread could use curl.
   private static let isReady = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
@@ -50,56 +43,22 @@ actor CurlMulti {
 
   // MARK: Transfers
 
-  /// Does a call on the loop of the caller, or on any of a group where the caller has none.
-  static func perform(_ call: UpstreamCall, on group: EventLoopGroup) async throws(BackendFailure) -> HTTPReply {
-    try await near(group).perform(call).get()
-  }
-
-  /// Does a call and keeps the body of its answer; a task that is cancelled takes it off the wire.
-  func perform(_ call: UpstreamCall) async -> Result<HTTPReply, BackendFailure> {
-    let answer = CollectedAnswer(loop: loop)
-    guard let transfer = begin(call, into: answer) else { return .failure(.transfer) }
-    await answer.end.wait { answer.result != nil }
-    finish(transfer, .cancelled)
-    return answer.result ?? .failure(.cancelled)
-  }
-
-  /// Does a call up to the end of its answer's head; a task that is cancelled takes it off the wire.
-  func open(_ call: UpstreamCall) async throws(BackendFailure) -> UpstreamAnswer {
-    let stream = AnswerStream(loop: loop)
-    guard let transfer = begin(call, into: stream) else { throw .transfer }
-    if let patience = call.idleTimeout, stream.outcome == nil {
-      stream.idle = IdleTimer(loop: loop, patience: patience) { [weak self, weak transfer] in
-        guard let transfer else { return }
-        self?.assumeIsolated { $0.finish(transfer, .timeout) }
-      }
-    }
-    await stream.change.wait { stream.hasHead || stream.outcome != nil }
-    if Task.isCancelled { finish(transfer, .cancelled) }
-    guard stream.hasHead, !Task.isCancelled else { throw (stream.outcome ?? nil) ?? .cancelled }
-    return UpstreamAnswer(stream, of: transfer, in: self)
-  }
-
   /// Puts a call on the wire; nil where it cannot be.
-  private func begin(_ call: UpstreamCall, into sink: any TransferSink) -> Transfer? {
-    guard call.isSafe, let easy = spare.popLast()?.pointer ?? curl_easy_init() else { return nil }
-    let transfer = Transfer(call, on: easy, into: sink)
+  func begin(_ call: UpstreamCall, into sink: any TransferSink) -> CurlTransfer? {
+    guard let easy = spare.popLast()?.pointer ?? curl_easy_init() else { return nil }
+    let transfer = CurlTransfer(call, on: easy, of: self, into: sink)
     transfers[easy] = transfer
     transfer.alarm = call.firstByteTimeout.map { patience in
       loop.schedule(at: .now + patience) { [weak self] in
         self?.assumeIsolated { if !transfer.sink.hasBegun { $0.finish(transfer, .timeout) } }
       }
     }
-    if Task.isCancelled {
-      finish(transfer, .cancelled)
-    } else if curl_multi_add_handle(multi.pointer, easy) != CURLM_OK {
-      finish(transfer, .transfer)
-    }
+    if curl_multi_add_handle(multi.pointer, easy) != CURLM_OK { finish(transfer, .transfer) }
     return transfer
   }
 
   /// Takes a transfer off and tells its sink, once.
-  func finish(_ transfer: Transfer, _ failure: BackendFailure?) {
+  func finish(_ transfer: CurlTransfer, _ failure: BackendFailure?) {
     let easy = transfer.easy
     // The handle may be another transfer's by now.
     guard transfers[easy] === transfer else { return }
@@ -113,7 +72,7 @@ actor CurlMulti {
   }
 
   /// Goes on with a transfer whose sink had no room. Not from inside of curl.
-  func resume(_ transfer: Transfer) {
+  func resume(_ transfer: CurlTransfer) {
     guard transfers[transfer.easy] === transfer else { return }
     // What curl has kept comes in this call, and more of it than one piece may still be waiting at its end.
     _ = curl_easy_pause(transfer.easy, ccurl_pause_nothing)

@@ -1,7 +1,7 @@
 import EventLoops
 import StrictJSON
 
-/// A service that speaks JSON over HTTP and is no model server: asked by the same curl, without breaker, queue and retries.
+/// A service that speaks JSON over HTTP and is no model server: asked in the same way, without breaker, queue and retries.
 public struct JSONService: Sendable {
   /// The base of its API, without a slash at the end.
   public let url: String
@@ -38,7 +38,7 @@ public struct JSONService: Sendable {
       call.body = body
     }
     call.timeout = timeout
-    let reply = try await CurlMulti.perform(call, on: group)
+    let reply = try await Wire.perform(call, on: group)
     if let cut = reply.cut { throw cut }
     return (reply.status, try? JSON.parse(reply.body))
   }

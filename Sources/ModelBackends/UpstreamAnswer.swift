@@ -17,18 +17,16 @@ public final class UpstreamAnswer: Sendable {
   /// The fields of the head, names as they were sent. Trailers are not among them, and are not handed on.
   public let headers: [(name: String, value: String)]
   private let stream: AnswerStream
-  private let transfer: Transfer
-  private let multi: CurlMulti
+  private let transfer: any Transfer
 
-  init(_ stream: AnswerStream, of transfer: Transfer, in multi: CurlMulti) {
+  init(_ stream: AnswerStream, of transfer: any Transfer) {
     status = stream.status
     headers = stream.headers
     self.stream = stream
     self.transfer = transfer
-    self.multi = multi
   }
 
-  deinit { Self.cancel(transfer, in: multi) }
+  deinit { Self.cancel(transfer) }
 
   /// The next bytes of the body, as they were sent but for the transfer coding; nil at its end. While more than 256 KiB
   /// wait here the server is left to wait (over HTTP/2, once it has filled its window). One task at a time reads.
@@ -41,7 +39,7 @@ public final class UpstreamAnswer: Sendable {
       cancel()
       throw .cancelled
     }
-    return try await multi.loop.run { self.take() }.get()
+    return try await transfer.loop.run { self.take() }.get()
   }
 
   private func take() -> Result<[UInt8]?, BackendFailure> {
@@ -53,20 +51,20 @@ public final class UpstreamAnswer: Sendable {
   /// Hands all of the body that nobody has read yet to a reader, in the place of `next`: no task waits and no byte is
   /// copied. Call on the loop that the answer came on, once.
   public func read(by reader: any AnswerReader) {
-    multi.loop.preconditionOnLoop()
+    transfer.loop.preconditionOnLoop()
     stream.hand(to: reader)
   }
 
   /// Lets the server go on where it was left to wait, if there is room. Call on the loop.
   public func resume() {
-    if stream.takesUp() { multi.assumeIsolated { $0.resume(transfer) } }
+    if stream.takesUp() { transfer.resume() }
   }
 
   /// Takes the call off the wire at once; what was not read is gone. It is also done when the answer is let go.
-  public func cancel() { Self.cancel(transfer, in: multi) }
+  public func cancel() { Self.cancel(transfer) }
 
-  private static func cancel(_ transfer: Transfer, in multi: CurlMulti) {
-    multi.loop.execute { multi.assumeIsolated { $0.finish(transfer, .cancelled) } }
+  private static func cancel(_ transfer: any Transfer) {
+    transfer.loop.execute { transfer.finish(.cancelled) }
   }
 }
 

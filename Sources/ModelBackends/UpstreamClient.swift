@@ -12,6 +12,6 @@ public struct UpstreamClient: Sendable {
   ///
   /// - Throws: why there is no answer; `cancelled` where the task is cancelled, which takes the call off the wire.
   public func send(_ call: UpstreamCall) async throws(BackendFailure) -> UpstreamAnswer {
-    try await CurlMulti.near(group).open(call)
+    try await Wire.open(call, on: group)
   }
 }

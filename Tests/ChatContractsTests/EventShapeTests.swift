@@ -28,7 +28,7 @@ private func readWords(_ reader: inout ChatStreamReader, _ event: String) -> [St
   static let events: [(ChatAPI, String)] = [
     (
       .openAIChat,
-      #"data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"@"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"x#"}"#
+      #"data: {"id":"c","object":"chat.completion.chunk","created":#,"model":"m","choices":[{"index":0,"delta":{"content":"@"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"x#"}"#
     ),
     (.openAIChat, #"data: {"id":"@","choices":[{"index":1,"delta":{"role":"assistant","reasoning_content":"@"}}]}"#),
     (.openAIChat, #"data: {"choices":[{"index":#,"delta":{"content":"@"}}]}"#),

@@ -17,6 +17,7 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let bytes = Array(UnsafeBufferPointer(start: start, count: count).dropFirst())
   switch start[0] {
   case UInt8(ascii: "h"): fuzzHTTP(bytes)
+  case UInt8(ascii: "s"): fuzzServerAnswer(bytes)
   case UInt8(ascii: "j"): fuzzJSON(bytes)
   case UInt8(ascii: "r"): _ = try? ClassifyRequest(bytes: bytes, unknownFields: .lenient)
   case UInt8(ascii: "y"): fuzzDocument(bytes)
@@ -58,6 +59,42 @@ private func requestOutcome(_ bytes: [UInt8], pieces: [Int]) -> String {
       if decoder?.isDone == true { return "\(start) \(body)" }
     }
     return "more"
+  } catch {
+    return "\(error)"
+  }
+}
+
+/// An answer is the same however its bytes are cut, and its heads never exceed their limit.
+private func fuzzServerAnswer(_ bytes: [UInt8]) {
+  for toHead in [false, true] {
+    let whole = answerOutcome(bytes, pieces: [bytes.count], toHead: toHead)
+    let byByte = answerOutcome(bytes, pieces: Array(repeating: 1, count: bytes.count), toHead: toHead)
+    precondition(whole == byByte, "an answer reads differently in pieces")
+  }
+}
+
+private func answerOutcome(_ bytes: [UInt8], pieces: [Int], toHead: Bool) -> String {
+  let limit = 1_000
+  var parser = AnswerParser(answersHead: toHead, headBytes: limit)
+  var (end, start, heads) = (0, 0, [AnswerHead]())
+  var (body, decoder): ([UInt8], BodyDecoder?) = ([], nil)
+  do {
+    for piece in pieces {
+      end += piece
+      while decoder == nil {
+        guard let (head, length) = try bytes[start..<end].withUnsafeBufferPointer({ try parser.head(in: $0) }) else {
+          break
+        }
+        start += length
+        heads.append(head)
+        precondition(start <= limit, "heads exceed their limit")
+        if !head.isInformational { decoder = BodyDecoder(head.body) }
+      }
+      start += try bytes[start..<end].withUnsafeBufferPointer { try decoder?.decode($0, into: &body) ?? 0 }
+      precondition(body.count <= bytes.count, "a body outgrows its bytes")
+      if decoder?.isDone == true { break }
+    }
+    return "\(heads) \(body) \(start) \(decoder?.isDone ?? false)"
   } catch {
     return "\(error)"
   }

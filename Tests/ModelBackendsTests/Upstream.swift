@@ -6,7 +6,8 @@ import ModelBackends
 import Synchronization
 import Testing
 
-/// A real server on loopback that answers each path as a test says, and a client with a loop of its own.
+/// A real server on loopback that answers each path as a test says, and a client with a loop of its own, whose calls one of
+/// the carriers takes.
 final class Upstream: Application {
   struct Route: RequestHandler {
     let route = RouteLabel(name: "/", index: 0)
@@ -20,10 +21,12 @@ final class Upstream: Application {
   let written = Atomic<Int>(0)
   let left = Atomic<Int>(0)
   let group: EventLoopGroup
+  private let carrier: Carrier
   private let routes = Locked<[String: Route]>([:])
   private let serving = Locked<(server: Server, base: String)?>(nil)
 
-  init() async throws {
+  init(_ carrier: Carrier) async throws {
+    self.carrier = carrier
     group = try EventLoopGroup(count: 1)
     let server = Server(application: self, group: try EventLoopGroup(count: 1))
     let address = try await server.listen(at: try #require(ListenAddress("127.0.0.1:0")))
@@ -44,7 +47,7 @@ final class Upstream: Application {
   }
 
   func call(_ path: String, _ change: (inout UpstreamCall) -> Void = { _ in }) -> UpstreamCall {
-    var call = UpstreamCall(url: serving.withLock { $0?.base ?? "" } + path)
+    var call = UpstreamCall(url: serving.withLock { $0?.base ?? "" } + carrier.prefix + path)
     change(&call)
     return call
   }

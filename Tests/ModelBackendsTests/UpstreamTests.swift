@@ -9,9 +9,11 @@ import Testing
 private let text = { @Sendable (string: String) in Array(string.utf8) }
 
 @Suite(.serialized) struct UpstreamTests {
-  @Test("Pieces come one by one as they are sent, behind status and headers as the server wrote them")
-  func pieces() async throws {
-    let upstream = try await Upstream()
+  @Test(
+    "Pieces come one by one as they are sent, behind status and headers as the server wrote them",
+    arguments: Carrier.allCases)
+  func pieces(_ carrier: Carrier) async throws {
+    let upstream = try await Upstream(carrier)
     let goesOn = Atomic<Bool>(false)
     upstream.add("/pieces") { _ in
       let headers = [("x-Name", "a"), ("X-NAME", "b:  c"), ("X-Empty", ""), ("Location", "/elsewhere")]
@@ -34,9 +36,11 @@ private let text = { @Sendable (string: String) in Array(string.utf8) }
     await upstream.end()
   }
 
-  @Test("Exactly the headers of the call are sent besides host and length, with any method and body")
-  func requests() async throws {
-    let upstream = try await Upstream()
+  @Test(
+    "Exactly the headers of the call are sent besides host and length, with any method and body",
+    arguments: Carrier.allCases)
+  func requests(_ carrier: Carrier) async throws {
+    let upstream = try await Upstream(carrier)
     upstream.add("/echo") { request in
       let names = request.head.headers.all.map { $0.name.lowercased() }.sorted().joined(separator: ",")
       return .now(ServerResponse(status: 200, body: text("\(request.head.method) \(request.body.count) \(names)")))
@@ -68,18 +72,19 @@ private let text = { @Sendable (string: String) in Array(string.utf8) }
 
   @Test(
     "A call that would begin a line of its own is not sent",
-    arguments: [("X-A", "b\r\nX-B: c"), ("X-A", "b\n"), ("X-A\r\nX-B", "c"), ("", "b"), ("X-A: b", "c")])
-  func smuggling(name: String, value: String) async throws {
-    let upstream = try await Upstream()
-    await #expect(throws: BackendFailure.transfer) { try await upstream.send("/") { $0.headers = [(name, value)] } }
+    arguments: [("X-A", "b\r\nX-B: c"), ("X-A", "b\n"), ("X-A\r\nX-B", "c"), ("", "b"), ("X-A: b", "c")],
+    Carrier.allCases)
+  func smuggling(header: (String, String), _ carrier: Carrier) async throws {
+    let upstream = try await Upstream(carrier)
+    await #expect(throws: BackendFailure.transfer) { try await upstream.send("/") { $0.headers = [header] } }
     await #expect(throws: BackendFailure.transfer) { try await upstream.send("/") { $0.method = "GET / HTTP/1.0\r\n" } }
     #expect(upstream.connectionCount == 0)
     await upstream.end()
   }
 
-  @Test("Bytes come as they were sent, whatever their coding is")
-  func verbatim() async throws {
-    let upstream = try await Upstream()
+  @Test("Bytes come as they were sent, whatever their coding is", arguments: Carrier.allCases)
+  func verbatim(_ carrier: Carrier) async throws {
+    let upstream = try await Upstream(carrier)
     upstream.add("/gzip") { _ in
       .now(ServerResponse(status: 200, headers: [("Content-Encoding", "gzip")], body: text("no gzip at all")))
     }
@@ -87,9 +92,11 @@ private let text = { @Sendable (string: String) in Array(string.utf8) }
     await upstream.end()
   }
 
-  @Test("A server whose reader is slow is left to wait, does not lose its time, and every byte comes")
-  func backpressure() async throws {
-    let upstream = try await Upstream()
+  @Test(
+    "A server whose reader is slow is left to wait, does not lose its time, and every byte comes",
+    arguments: Carrier.allCases)
+  func backpressure(_ carrier: Carrier) async throws {
+    let upstream = try await Upstream(carrier)
     let (piece, count) = (16_384, 1_280)
     upstream.stream("/much") { writer in
       for number in 0..<count {
@@ -115,9 +122,9 @@ private let text = { @Sendable (string: String) in Array(string.utf8) }
     await upstream.end()
   }
 
-  @Test("A body that breaks off is told from a whole one")
-  func truncated() async throws {
-    let upstream = try await Upstream()
+  @Test("A body that breaks off is told from a whole one", arguments: Carrier.allCases)
+  func truncated(_ carrier: Carrier) async throws {
+    let upstream = try await Upstream(carrier)
     upstream.stream("/cut") { writer in
       _ = await upstream.write(text("one"), to: writer)
       writer.abort()
@@ -128,9 +135,11 @@ private let text = { @Sendable (string: String) in Array(string.utf8) }
     await upstream.end()
   }
 
-  @Test("The server's producer ends when the answer is cancelled, let go, or its reader is cancelled", arguments: 0..<3)
-  func cancels(way: Int) async throws {
-    let upstream = try await Upstream()
+  @Test(
+    "The server's producer ends when the answer is cancelled, let go, or its reader is cancelled", arguments: 0..<3,
+    Carrier.allCases)
+  func cancels(way: Int, _ carrier: Carrier) async throws {
+    let upstream = try await Upstream(carrier)
     upstream.stream("/endless") { writer in
       _ = await upstream.write(text("one"), to: writer)
       while await upstream.write([UInt8](repeating: 0, count: 1_000), to: writer) {
@@ -158,9 +167,9 @@ private let text = { @Sendable (string: String) in Array(string.utf8) }
     await upstream.end()
   }
 
-  @Test("An answer that does not begin in time fails, and so does one that stalls")
-  func timeouts() async throws {
-    let upstream = try await Upstream()
+  @Test("An answer that does not begin in time fails, and so does one that stalls", arguments: Carrier.allCases)
+  func timeouts(_ carrier: Carrier) async throws {
+    let upstream = try await Upstream(carrier)
     upstream.add("/late") { _ in
       .later {
         await upstream.waitForCancel()
@@ -185,9 +194,9 @@ private let text = { @Sendable (string: String) in Array(string.utf8) }
     await upstream.end()
   }
 
-  @Test("A task that is cancelled before the head takes its call off the wire")
-  func cancelledCall() async throws {
-    let upstream = try await Upstream()
+  @Test("A task that is cancelled before the head takes its call off the wire", arguments: Carrier.allCases)
+  func cancelledCall(_ carrier: Carrier) async throws {
+    let upstream = try await Upstream(carrier)
     let started = Atomic<Bool>(false)
     upstream.add("/late") { _ in
       started.store(true, ordering: .relaxed)
@@ -209,9 +218,10 @@ private let text = { @Sendable (string: String) in Array(string.utf8) }
     await upstream.end()
   }
 
-  @Test("Nobody who listens, and what is no address, are told apart from a server's answers")
-  func refused() async throws {
-    let upstream = try await Upstream()
+  @Test(
+    "Nobody who listens, and what is no address, are told apart from a server's answers", arguments: Carrier.allCases)
+  func refused(_ carrier: Carrier) async throws {
+    let upstream = try await Upstream(carrier)
     let call = upstream.call("/")
     await upstream.end()
     let client = UpstreamClient(group: upstream.group)
@@ -219,9 +229,9 @@ private let text = { @Sendable (string: String) in Array(string.utf8) }
     await #expect(throws: BackendFailure.garbage) { try await client.send(UpstreamCall(url: "file:///etc/hostname")) }
   }
 
-  @Test("Answers are read on the caller's loop, many at once over few loops")
-  func together() async throws {
-    let upstream = try await Upstream()
+  @Test("Answers are read on the caller's loop, many at once over few loops", arguments: Carrier.allCases)
+  func together(_ carrier: Carrier) async throws {
+    let upstream = try await Upstream(carrier)
     upstream.stream("/ten") { writer in
       for number in 0..<10 { _ = await upstream.write(text("\(number)"), to: writer) }
     }

@@ -1,0 +1,29 @@
+/// The head of an answer, as far as it says where the answer ends and what becomes of its connection.
+public struct AnswerHead: Sendable, Equatable {
+  /// How the end of the body is found (RFC 9112 §6.3).
+  public enum Body: Sendable, Equatable {
+    case none
+    case length(Int)
+    case chunked
+    /// It ends with the connection.
+    case untilEnd
+  }
+
+  /// The status.
+  public var status: Int
+  /// The framing of the body.
+  public var body: Body
+  /// Whether the connection can be used again.
+  public var keepsAlive: Bool
+
+  /// Whether it only precedes the head of the answer (1xx).
+  public var isInformational: Bool { status < 200 }
+}
+
+/// Why bytes are no answer.
+public enum AnswerError: Error, Sendable, Equatable {
+  /// They are no HTTP/1 that can be read in only one way.
+  case malformed
+  /// The heads are longer than the limit.
+  case headTooLarge
+}

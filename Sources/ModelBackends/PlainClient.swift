@@ -1,0 +1,83 @@
+import EventLoops
+
+/// One loop's calls that go in the clear: HTTP/1.1 over connections of our own, which are kept for the next call. A call over
+/// a kept one costs a send and a receive; docs/decisions/0021 says why it stands beside curl. Loop-confined.
+final class PlainClient: @unchecked Sendable {
+  /// A client lives as long as its loop.
+  unowned let loop: EventLoop
+  /// What connections read into while it is their turn.
+  let scratch = Scratch(keeping: PlainConnection.headBytes)
+  /// Where requests are put together.
+  var output: [UInt8] = []
+  private var origins: [String: PlainOrigin] = [:]
+  private var routes: [String: PlainRoute] = [:]
+  private var idleCount = 0
+
+  /// How many connections wait for their next call at most.
+  private static let idleLimit = 64
+  /// How many URLs and servers are remembered; there are more only where configurations come and go.
+  private static let routeLimit = 256
+
+  private init(loop: EventLoop) { self.loop = loop }
+
+  /// The client of a loop. Call on the loop.
+  static func of(_ loop: EventLoop) -> PlainClient { loop.attachment(PlainClient.self) { PlainClient(loop: loop) } }
+
+  // MARK: Calls
+
+  /// Puts a call on the wire; nil where it is none for this client.
+  func begin(_ call: UpstreamCall, into sink: any TransferSink) -> PlainTransfer? {
+    guard let route = route(call.url), PlainTransfer.takes(call) else { return nil }
+    let transfer = PlainTransfer(call, to: route, on: loop, into: sink)
+    if let connection = route.origin.idle.popLast() {
+      idleCount -= 1
+      connection.carry(transfer)
+    } else {
+      connect(transfer)
+    }
+    return transfer
+  }
+
+  /// Makes a connection for a call.
+  func connect(_ transfer: PlainTransfer) {
+    PlainConnection(of: self, to: transfer.route.origin).connect(for: transfer)
+  }
+
+  private func route(_ url: String) -> PlainRoute? {
+    if let route = routes[url] { return route }
+    guard let parsed = PlainURL(url) else { return nil }
+    if routes.count >= Self.routeLimit { routes = [:] }
+    if origins.count >= Self.routeLimit { origins = origins.filter { !$0.value.idle.isEmpty } }
+    let key = "\(parsed.host) \(parsed.port)"
+    let origin = origins[key] ?? PlainOrigin(parsed)
+    origins[key] = origin
+    let line = " \(parsed.target) HTTP/1.1\r\nHost: \(parsed.authority)\r\n"
+    let route = PlainRoute(origin: origin, line: Array(line.utf8))
+    routes[url] = route
+    return route
+  }
+
+  // MARK: Connections that wait
+
+  /// Keeps a connection for the next call to its server; where there are too many, the one that waited longest ends.
+  func keep(_ connection: PlainConnection) {
+    if idleCount == Self.idleLimit {
+      origins.values.compactMap(\.idle.first).min { $0.idleSince < $1.idleSince }?.close()
+    }
+    connection.origin.idle.append(connection)
+    idleCount += 1
+  }
+
+  /// A connection that waited has ended.
+  func drop(_ connection: PlainConnection) {
+    guard let place = connection.origin.idle.firstIndex(where: { $0 === connection }) else { return }
+    connection.origin.idle.remove(at: place)
+    idleCount -= 1
+  }
+}
+
+/// Where a URL leads, and how its request line goes on behind the method, with `Host`.
+struct PlainRoute {
+  let origin: PlainOrigin
+  let line: [UInt8]
+}

@@ -1,0 +1,87 @@
+import EventLoops
+import HTTPWire
+
+/// A call that a connection of our own carries, or that waits until one is made. Loop-confined.
+final class PlainTransfer: Transfer, @unchecked Sendable {
+  let loop: EventLoop
+  let call: UpstreamCall
+  let route: PlainRoute
+  let sink: any TransferSink
+  /// Until when there must be a connection, and everything.
+  let connectDeadline: ContinuousClock.Instant
+  private let firstByteDeadline: ContinuousClock.Instant?
+  private let endDeadline: ContinuousClock.Instant?
+  /// What carries it now.
+  var connection: PlainConnection?
+  /// Whether it was begun again after a kept connection had failed it.
+  var wasRepeated = false
+  private var isOver = false
+
+  init(_ call: UpstreamCall, to route: PlainRoute, on loop: EventLoop, into sink: any TransferSink) {
+    self.loop = loop
+    self.call = call
+    self.route = route
+    self.sink = sink
+    let now = ContinuousClock.now
+    connectDeadline = now + min(call.timeout ?? call.connectTimeout, call.connectTimeout)
+    firstByteDeadline = call.firstByteTimeout.map { now + $0 }
+    endDeadline = call.timeout.map { now + $0 }
+  }
+
+  /// Whether the headers leave the framing and the connection to the carrier.
+  static func takes(_ call: UpstreamCall) -> Bool {
+    for (name, _) in call.headers {
+      switch name.utf8.count {
+      case 2, 4, 7, 10, 14, 17:
+        let names = ["te", "host", "upgrade", "connection", "keep-alive", "content-length", "transfer-encoding"]
+        if names.contains(name.lowercased()) { return false }
+      default: break
+      }
+    }
+    return true
+  }
+
+  /// When it has failed unless something comes of it before; nil where it may take any time.
+  var deadline: ContinuousClock.Instant? {
+    guard let firstByteDeadline, !sink.hasBegun else { return endDeadline }
+    return endDeadline.map { min($0, firstByteDeadline) } ?? firstByteDeadline
+  }
+
+  func resume() { connection?.resume() }
+
+  func finish(_ failure: BackendFailure) {
+    guard !isOver else { return }
+    let status = connection?.head?.status ?? 0
+    connection?.abandon()
+    end(failure, status: status)
+  }
+
+  /// Nothing more comes of it; no connection carries it any longer.
+  func end(_ failure: BackendFailure?, status: Int) {
+    guard !isOver else { return }
+    isOver = true
+    sink.end(failure, status: status)
+  }
+
+  // MARK: The request
+
+  /// Appends the head of the request.
+  func appendHead(to bytes: inout [UInt8]) {
+    bytes += call.method.utf8
+    bytes += route.line
+    for (name, value) in call.headers {
+      bytes += name.utf8
+      bytes.append(UInt8(ascii: ":"))
+      if !value.isEmpty { bytes.append(0x20) }
+      bytes += value.utf8
+      bytes += Self.lineEnd
+    }
+    // Servers wait for a body where one is usual.
+    if call.body != nil || ["POST", "PUT", "PATCH"].contains(call.method) {
+      bytes += "Content-Length: \(call.body?.count ?? 0)\r\n".utf8
+    }
+    bytes += Self.lineEnd
+  }
+
+  private static let lineEnd = Array("\r\n".utf8)
+}
