@@ -23,6 +23,8 @@ actor StreamRelay: AnswerReader {
   private var settings: StreamSettings { endpoints.settings.stream }
 
   private var gate: StreamGate<Lane>
+  /// What the gate said of that last: to ask it for every piece would copy it.
+  private var gateWantsMore = true
   private var parser: EventStreamParser
   private var reader: ChatStreamReader
   private var ending: ChatStreamEnding
@@ -106,7 +108,7 @@ actor StreamRelay: AnswerReader {
 
   // MARK: Reading
 
-  nonisolated var wantsMore: Bool { assumeIsolated { $0.isOver || ($0.gate.wantsMore && !$0.outbox.isFull) } }
+  nonisolated var wantsMore: Bool { assumeIsolated { $0.isOver || ($0.gateWantsMore && !$0.outbox.isFull) } }
 
   nonisolated func received(_ bytes: UnsafeBufferPointer<UInt8>) {
     nonisolated(unsafe) let bytes = bytes
@@ -212,6 +214,7 @@ actor StreamRelay: AnswerReader {
   /// What is to be done whenever something has happened, however much it was.
   private func settle() {
     room.hold(gate.heldBytes)
+    gateWantsMore = gate.wantsMore
     arm()
     if gate.isFinished { finishWriting() }
   }
