@@ -13,10 +13,13 @@ extension UpstreamCall {
 }
 
 extension UpstreamAnswer {
+  private static let contentType = HeaderNames(["content-type"])
+
   /// The media type of the content, lower-case, without parameters.
   var mediaType: String {
-    let value = headers.last { $0.name.lowercased() == "content-type" }?.value ?? ""
-    return value.prefix { $0 != ";" }.trimmingSpaces.lowercased()
+    guard let value = headers.last(where: { Self.contentType.contains($0.name) })?.value else { return "" }
+    // The usual value needs no reading.
+    return value == "application/json" ? value : value.prefix { $0 != ";" }.trimmingSpaces.lowercased()
   }
 }
 
