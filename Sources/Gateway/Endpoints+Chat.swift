@@ -30,14 +30,14 @@ extension Endpoints {
     var sent = exchange.body
     if let input, input.decision.action >= .mask {
       guard input.decision.action == .mask,
-        let masked = masked(input, exchange.body, exchange.api.masked(request:texts:))
+        let masked = try await masked(input, exchange.body, exchange.api.masked(request:texts:))
       else {
         return refusal(exchange, because: input, usage: nil, headers: ChatHeaders.verdict(input))
       }
       sent = masked
     }
     let (answer, host) = try await forward(exchange, sent)
-    var headers = ChatHeaders.incoming(answer.headers, of: host.upstream)
+    var headers = ChatHeaders.incoming(answer.headers, of: host)
     if let input { headers += ChatHeaders.verdict(input) }
     let media = answer.mediaType
     if exchange.chat.isStreamed, answer.status == 200, media == "text/event-stream" {
@@ -102,10 +102,15 @@ extension Endpoints {
     return verdict
   }
 
+  private typealias Put = @Sendable (JSON, [PartPath: String]) throws(ChatContractError) -> JSON?
+
   /// A document with the spans of a verdict replaced; nil where one of them has no place of its own.
-  private func masked(
-    _ verdict: Verdict, _ body: [UInt8], _ put: (JSON, [PartPath: String]) throws(ChatContractError) -> JSON?
-  ) -> [UInt8]? {
+  private func masked(_ verdict: Verdict, _ body: [UInt8], _ put: @escaping Put) async throws(APIError) -> [UInt8]? {
+    if body.count <= Self.loopBytes { return Self.masked(verdict, body, put) }
+    return try await inLane(cost: 2 * body.count) { Self.masked(verdict, body, put) }
+  }
+
+  private static func masked(_ verdict: Verdict, _ body: [UInt8], _ put: Put) -> [UInt8]? {
     guard let output = verdict.output, let json = try? JSON.parse(body) else { return nil }
     let found = Set(verdict.decision.findings.filter(\.isViolation).map(\.path))
     var texts: [PartPath: String] = [:]
@@ -121,8 +126,8 @@ extension Endpoints {
   ) async throws(APIError) -> (UpstreamAnswer, UpstreamPool.Host) {
     let head = exchange.request.head
     do throws(UpstreamPool.Failure) {
-      return try await chats.upstreams.send(exchange.candidates) { upstream in
-        UpstreamCall(upstream, path: exchange.api.path, method: "POST", head: head, body: body)
+      return try await chats.upstreams.send(exchange.candidates) { host in
+        UpstreamCall(host, path: exchange.api.path, method: "POST", head: head, body: body)
       }
     } catch { throw APIError(error) }
   }
@@ -167,7 +172,7 @@ extension Endpoints {
       return .json(status: answer.status, body, headers: headers)
     }
     if verdict.decision.action == .mask, content.choices.count == 1,
-      let masked = masked(verdict, body, api.masked(answer:texts:))
+      let masked = try await masked(verdict, body, api.masked(answer:texts:))
     {
       return .json(status: answer.status, masked, headers: headers)
     }

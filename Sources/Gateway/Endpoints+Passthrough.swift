@@ -31,12 +31,12 @@ extension Endpoints {
     let head = request.head
     let (answer, host): (UpstreamAnswer, UpstreamPool.Host)
     do throws(UpstreamPool.Failure) {
-      (answer, host) = try await chats.upstreams.send(hosts) { upstream in
+      (answer, host) = try await chats.upstreams.send(hosts) { host in
         UpstreamCall(
-          upstream, path: passthrough.path, query: head.query, method: passthrough.method, head: head, body: body)
+          host, path: passthrough.path, query: head.query, method: passthrough.method, head: head, body: body)
       }
     } catch { throw APIError(error) }
-    var headers = ChatHeaders.incoming(answer.headers, of: host.upstream)
+    var headers = ChatHeaders.incoming(answer.headers, of: host)
     if passthrough != .models {
       chats.metrics.passedThrough()
       headers.append(("x-paddock-judged", "no"))

@@ -39,7 +39,11 @@ public struct Judgement: Sendable {
       trace: query.trace, tenant: query.principal.name)
     started = .now
     self.lane = lane
-    if lane == nil || search.isShort { phrases = search.found(today: LogLine.today()) }
+    if plan.looksForNoPhrases {
+      phrases = PhraseSearch.Found()
+    } else if lane == nil || search.isShort {
+      phrases = search.found(today: LogLine.today())
+    }
   }
 
   // MARK: The verdict

@@ -103,6 +103,8 @@ public final class SafetyGuard: Sendable {
 final class PolicyPlan: Sendable {
   let policy: Policy
   let matcher: PhraseMatcher
+  /// Whether the matcher is empty, as that of most policies is: to ask it would copy it.
+  let looksForNoPhrases: Bool
   let metrics: PolicyMetrics
   /// The judge of queries that name none; nil where it is not configured.
   let seat: JudgeSeat?
@@ -111,6 +113,7 @@ final class PolicyPlan: Sendable {
     self.policy = policy
     self.seat = seat
     matcher = PhraseMatcher(policy)
+    looksForNoPhrases = matcher.isEmpty
     metrics = PolicyMetrics(policy: policy, registry: registry)
   }
 }

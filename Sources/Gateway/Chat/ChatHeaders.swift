@@ -26,12 +26,14 @@ enum ChatHeaders {
   private static let requestID = "x-request-id"
 
   /// What an upstream gets: the allowed headers, and the credential.
-  static func outgoing(_ head: RequestHead, to upstream: Upstream, hasBody: Bool) -> [(name: String, value: String)] {
-    let more = upstream.forwardedHeaders
+  static func outgoing(
+    _ head: RequestHead, to host: UpstreamPool.Host, hasBody: Bool
+  ) -> [(name: String, value: String)] {
+    let more = host.upstream.forwardedHeaders
     var headers = head.headers.fields(more.isEmpty ? allForwarded : HeaderNames(forwarded + more))
     if !hasBody { headers.removeAll { contentType.contains($0.name) } }
-    if let key = upstream.key {
-      headers.append(upstream.family == .anthropic ? ("x-api-key", key) : ("Authorization", "Bearer \(key)"))
+    if let key = host.upstream.key {
+      headers.append(host.upstream.family == .anthropic ? ("x-api-key", key) : ("Authorization", "Bearer \(key)"))
     } else {
       headers += credentials(of: head)
     }
@@ -48,7 +50,7 @@ enum ChatHeaders {
 
   /// What of an upstream's headers goes back to the caller, and its name.
   static func incoming(
-    _ headers: [(name: String, value: String)], of upstream: Upstream
+    _ headers: [(name: String, value: String)], of host: UpstreamPool.Host
   ) -> [(name: String, value: String)] {
     var incoming: [(name: String, value: String)] = []
     // Two verdicts follow.
@@ -57,7 +59,7 @@ enum ChatHeaders {
       let name = header.name.lowercased()
       incoming.append((name == requestID ? "x-upstream-request-id" : name, header.value))
     }
-    incoming.append(("x-paddock-upstream", upstream.name))
+    incoming.append(("x-paddock-upstream", host.upstream.name))
     return incoming
   }
 

@@ -3,12 +3,14 @@ import ModelBackends
 
 extension UpstreamCall {
   /// A caller's request as an upstream gets it.
-  init(_ upstream: Upstream, path: String, query: String? = nil, method: String, head: RequestHead, body: [UInt8]?) {
+  init(
+    _ host: UpstreamPool.Host, path: String, query: String? = nil, method: String, head: RequestHead, body: [UInt8]?
+  ) {
     self.init(
-      url: upstream.url + path + (query.map { "?" + $0 } ?? ""), method: method,
-      headers: ChatHeaders.outgoing(head, to: upstream, hasBody: body != nil), body: body,
-      connectTimeout: upstream.connectTimeout, firstByteTimeout: upstream.firstByteTimeout,
-      idleTimeout: upstream.idleTimeout, authorities: upstream.authorities)
+      url: host.upstream.url + path + (query.map { "?" + $0 } ?? ""), method: method,
+      headers: ChatHeaders.outgoing(head, to: host, hasBody: body != nil), body: body,
+      connectTimeout: host.upstream.connectTimeout, firstByteTimeout: host.upstream.firstByteTimeout,
+      idleTimeout: host.upstream.idleTimeout, authorities: host.upstream.authorities)
   }
 }
 

@@ -81,7 +81,7 @@ public final class UpstreamPool: Sendable {
   /// Sends a request to the first candidate that takes it. A status that says that the server does not do its work is
   /// passed on only where nobody else is left.
   func send(
-    _ hosts: [Host], call: (Upstream) -> UpstreamCall
+    _ hosts: [Host], call: (Host) -> UpstreamCall
   ) async throws(Failure) -> (answer: UpstreamAnswer, host: Host) {
     guard !hosts.isEmpty else { throw .noUpstream }
     var last: Failure = .failed(.breakerOpen)
@@ -89,7 +89,7 @@ public final class UpstreamPool: Sendable {
       guard host.breaker.admit() else { continue }
       let isLast = position == hosts.count - 1
       do throws(BackendFailure) {
-        let answer = try await client.send(call(host.upstream))
+        let answer = try await client.send(call(host))
         let isBroken = Self.isBroken(answer.status)
         host.breaker.record(isBroken ? .failure : .success)
         host.count(status: answer.status)
