@@ -50,7 +50,7 @@ private func outcome(_ bytes: [UInt8], splits: [Int], toHead: Bool = false, head
     ("HTTP/1.1 200 OK\r\nConnection: CLOSE \r\nContent-Length: 1\r\n\r\nx", "0 200 length(1) false x done 59"),
     (
       "HTTP/1.1 200 OK\r\nConnection: a,,close\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx",
-      "0 200 length(1) false x done 86"
+      "0 200 length(1) false x done 85"
     ),
     ("HTTP/1.1 200 OK\r\nConnection: closed\r\nContent-Length: 1\r\n\r\nx", "0 200 length(1) true x done 59"),
     (
@@ -68,7 +68,7 @@ private func outcome(_ bytes: [UInt8], splits: [Int], toHead: Bool = false, head
     ("HTTP/1.1 204 No\r\n\r\n", "0 204 none true  done 19"),
     (
       "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: a\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 1\r\n\r\nx",
-      "2 404 length(1) true x done 96"
+      "2 404 length(1) true x done 95"
     ),
     ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", "0 200 length(1) true x done 58"),
     ("HTTP/1.1 200 OK\r\nContent-Length: 1 ,\t01\r\n\r\nx", "0 200 length(1) true x done 44"),

@@ -43,14 +43,14 @@ final class RawServer: Sendable {
   ) throws {
     self.readsBodies = readsBodies
     self.script = script
-    listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    self.listener = listener
     let address = try #require(SocketAddress(literal: "127.0.0.1", port: 0))
     let bound = address.withSockaddr { bind(listener, $0, $1) }
     try #require(bound == 0 && listen(listener, 1_000) == 0)
     var (own, size) = (sockaddr_in(), socklen_t(MemoryLayout<sockaddr_in>.size))
-    let descriptor = listener
     withUnsafeMutablePointer(to: &own) { pointer in
-      _ = pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &size) }
+      _ = pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(listener, $0, &size) }
     }
     port = UInt16(bigEndian: own.sin_port)
     thread { self.accept() }
