@@ -55,7 +55,7 @@ private func outcome(_ bytes: [UInt8], splits: [Int], toHead: Bool = false, head
     ("HTTP/1.1 200 OK\r\nConnection: closed\r\nContent-Length: 1\r\n\r\nx", "0 200 length(1) true x done 59"),
     (
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nhe\r\n3;a=b\r\nllo\r\n0\r\nA: b\r\n\r\nnext",
-      "0 200 chunked true hello done 81"
+      "0 200 chunked true hello done 77"
     ),
     // Somebody on the way may have gone by the length.
     (
