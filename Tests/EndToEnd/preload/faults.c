@@ -16,7 +16,7 @@
 // The order is that of test_faults.py.
 enum call {
   call_none, call_recv, call_send, call_accept, call_wait, call_add, call_read, call_write, call_tls, call_deflate,
-  call_inflate
+  call_inflate, call_socket, call_connect
 };
 
 struct orders {
@@ -63,6 +63,22 @@ static int is_socket(int descriptor) {
     } \
     size = 1; \
   }
+
+int socket(int domain, int type, int protocol) {
+  if (domain != AF_UNIX && strikes(call_socket)) {
+    errno = atomic_load(&orders->error);
+    return -1;
+  }
+  return NEXT(socket)(domain, type, protocol);
+}
+
+int connect(int descriptor, const struct sockaddr *address, socklen_t size) {
+  if (strikes(call_connect)) {
+    errno = atomic_load(&orders->error);
+    return -1;
+  }
+  return NEXT(connect)(descriptor, address, size);
+}
 
 ssize_t recv(int descriptor, void *bytes, size_t size, int flags) {
   // A short read looks like an empty socket to an edge-triggered reader, so reads are never shortened.
