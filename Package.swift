@@ -137,8 +137,8 @@ if Context.environment["BUILD_FUZZER"] != nil {
     .target(
       name: "Fuzz",
       dependencies: [
-        "Conversations", "Documents", "Gateway", "HTTPServing", "HTTPWire", "Policies", "StrictJSON",
-        "TextViews",
+        "ChatContracts", "Conversations", "Documents", "Gateway", "HTTPServing", "HTTPWire", "Policies", "Streaming",
+        "StrictJSON", "TextViews",
       ],
       path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: swiftSettings))
 }

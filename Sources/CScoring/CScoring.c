@@ -56,28 +56,25 @@ static character decode(const uint8_t *at, size_t left) {
   return found;
 }
 
-// The bytes of the word being read, with a mark before and behind; room for a character more than a cut word has.
+// Where the reader stands among the words, held in registers while it reads.
 typedef struct {
-  uint8_t bytes[cscoring_word_bytes + 16];
-  size_t length;
-  uint64_t hash;
-} word;
+  uint64_t previous, before;
+} neighbours;
 
 // The word, the pair that it ends, and the pair with a word between.
-static inline uint32_t *add_word(cscoring_reader *reader, uint64_t hash, uint32_t *out) {
+static inline uint32_t *add_word(neighbours *words, uint64_t hash, uint32_t *out) {
   *out++ = mixed(hash);
-  if (reader->previous != 0) *out++ = mixed((reader->previous * 31) ^ hash);
-  if (reader->before != 0) *out++ = mixed((reader->before * 131) ^ hash ^ 0x5555);
-  reader->before = reader->previous;
-  reader->previous = hash;
+  if (words->previous != 0) *out++ = mixed((words->previous * 31) ^ hash);
+  if (words->before != 0) *out++ = mixed((words->before * 131) ^ hash ^ 0x5555);
+  words->before = words->previous;
+  words->previous = hash;
   return out;
 }
 
 // Every four bytes of a longer word with its marks: what misspelt and unknown words have in common with known ones.
-static inline uint32_t *add_grams(uint64_t seed, const word *word, uint32_t *out) {
-  for (size_t at = 0; at + 4 <= word->length + 2; at++) {
-    uint32_t gram = word->bytes[at] | word->bytes[at + 1] << 8 | word->bytes[at + 2] << 16 |
-                    (uint32_t)word->bytes[at + 3] << 24;
+static inline uint32_t *add_grams(uint64_t seed, const uint8_t *bytes, size_t count, uint32_t *out) {
+  for (size_t at = 0; at + 4 <= count; at++) {
+    uint32_t gram = bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16 | (uint32_t)bytes[at + 3] << 24;
     *out++ = mixed((gram ^ seed) * prime);
   }
   return out;
@@ -85,21 +82,23 @@ static inline uint32_t *add_grams(uint64_t seed, const word *word, uint32_t *out
 
 size_t cscoring_read(cscoring_reader *reader, size_t limit, uint32_t *hashes) {
   const uint8_t *text = reader->text;
-  size_t length = reader->length;
+  const size_t end = reader->length;
+  const uint64_t seed = reader->seed;
+  neighbours words = {reader->previous, reader->before};
   size_t position = reader->position;
   uint32_t *out = hashes;
-  if (limit > length) limit = length;
-  word word;
-  word.bytes[0] = '<';
+  if (limit > end) limit = end;
+  // The bytes of the word being read, with a mark before and behind; room for a character more than a cut word has.
+  uint8_t bytes[cscoring_word_bytes + 16];
+  bytes[0] = '<';
   while (position < limit) {
-    word.length = 0;
-    word.hash = reader->seed;
-    uint64_t alone = 0;
-    while (position < length && word.length < cscoring_word_bytes) {
+    size_t length = 0;
+    uint64_t hash = seed, alone = 0;
+    while (position < end && length < cscoring_word_bytes) {
       uint8_t folded = classes[text[position]];
       if (folded > high) {
-        word.bytes[++word.length] = folded;
-        word.hash = (word.hash ^ folded) * prime;
+        bytes[++length] = folded;
+        hash = (hash ^ folded) * prime;
         position++;
         continue;
       }
@@ -107,24 +106,26 @@ size_t cscoring_read(cscoring_reader *reader, size_t limit, uint32_t *hashes) {
         position++;
         break;
       }
-      character next = decode(text + position, length - position);
+      character next = decode(text + position, end - position);
       position += next.width;
       if (next.kind == is_separator) break;
       if (next.kind == is_word) {
-        alone = (reader->seed ^ next.scalar) * prime;
+        alone = (seed ^ next.scalar) * prime;
         break;
       }
-      word.hash = (word.hash ^ next.scalar) * prime;
-      for (uint32_t scalar = next.scalar; scalar != 0; scalar >>= 8) word.bytes[++word.length] = (uint8_t)scalar;
+      hash = (hash ^ next.scalar) * prime;
+      for (uint32_t scalar = next.scalar; scalar != 0; scalar >>= 8) bytes[++length] = (uint8_t)scalar;
     }
-    if (word.length > 0) {
-      word.bytes[word.length + 1] = '>';
-      out = add_word(reader, word.hash, out);
-      if (reader->grams != 0 && word.length >= 4) out = add_grams(reader->seed, &word, out);
+    if (length > 0) {
+      bytes[length + 1] = '>';
+      out = add_word(&words, hash, out);
+      if (reader->grams != 0 && length >= 4) out = add_grams(seed, bytes, length + 2, out);
     }
-    if (alone != 0) out = add_word(reader, alone, out);
+    if (alone != 0) out = add_word(&words, alone, out);
   }
   reader->position = position;
+  reader->previous = words.previous;
+  reader->before = words.before;
   return (size_t)(out - hashes);
 }
 

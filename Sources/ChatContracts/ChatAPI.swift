@@ -41,6 +41,25 @@ public enum ChatAPI: String, Sendable, CaseIterable {
     ChatAnswer(messages: try AnswerReading(json, contract).messages, usage: contract.usage(json["usage"]))
   }
 
+  /// What `request` would read in the JSON of these bytes, without making it; nil where they are not as usual, right or
+  /// wrong.
+  public func plainRequest(_ bytes: [UInt8]) -> ChatRequest? {
+    guard self == .openAIChat else { return nil }
+    return bytes.withUnsafeBufferPointer { bytes in
+      var reader = PlainReader(bytes)
+      return OpenAIChat.plainRequest(&reader)
+    }
+  }
+
+  /// What `answer` would read in the JSON of these bytes, likewise.
+  public func plainAnswer(_ bytes: [UInt8]) -> ChatAnswer? {
+    guard self == .openAIChat else { return nil }
+    return bytes.withUnsafeBufferPointer { bytes in
+      var reader = PlainReader(bytes)
+      return OpenAIChat.plainAnswer(&reader)
+    }
+  }
+
   /// The request with texts in the place of others, each by its path in `ChatRequest.conversation`.
   ///
   /// - Returns: nil where a path has no place of its own (a part that was joined from several texts): who wanted to mask

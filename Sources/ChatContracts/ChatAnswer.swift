@@ -35,10 +35,14 @@ public struct TokenUsage: Sendable, Equatable {
   }
 
   /// The counts under these names; nil where neither is a number that can be one.
-  init?(_ json: JSON?, input: String, output: String) {
-    let counts = [input, output].map { name in json?[name]?.int.flatMap { Self.possible.contains($0) ? $0 : nil } }
-    if counts.allSatisfy({ $0 == nil }) { return nil }
-    self.init(input: counts[0] ?? 0, output: counts[1] ?? 0)
+  init?(_ json: JSON?, input: String, output: String) { self.init(json?[input]?.int, json?[output]?.int) }
+
+  /// These counts; nil where neither is one that can be.
+  init?(_ input: Int?, _ output: Int?) {
+    let input = input.flatMap { Self.possible.contains($0) ? $0 : nil }
+    let output = output.flatMap { Self.possible.contains($0) ? $0 : nil }
+    if input == nil, output == nil { return nil }
+    self.init(input: input ?? 0, output: output ?? 0)
   }
 
   /// Wide enough for any context, and narrow enough that sums do not overflow.

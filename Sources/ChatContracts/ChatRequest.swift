@@ -18,6 +18,14 @@ public struct ChatRequest: Sendable, Equatable {
   /// The most choices that are asked for at once.
   public static let maximumChoices = 128
 
+  init(model: String?, isStreamed: Bool, wantsUsage: Bool, choices: Int, conversation: Conversation) {
+    self.model = model
+    self.isStreamed = isStreamed
+    self.wantsUsage = wantsUsage
+    self.choices = choices
+    self.conversation = conversation
+  }
+
   init(_ json: JSON, _ reading: RequestReading, _ contract: any ChatContract.Type) throws(ChatContractError) {
     let object = reading.object
     func boolean(_ json: JSON?, _ path: String) throws(ChatContractError) -> Bool? {

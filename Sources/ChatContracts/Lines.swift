@@ -42,21 +42,35 @@ enum Vocabulary {
 
 extension String {
   /// In lower case, with the two letters beyond ASCII that fold to ASCII's in their places (K, ſ).
-  var folded: String { String(lowercased().map { $0 == "\u{17F}" ? "s" : $0 }) }
+  var folded: String {
+    // Nearly every key is so already.
+    if utf8.allSatisfy({ $0 < 0x80 && $0 &- UInt8(ascii: "A") >= 26 }) { return self }
+    return String(lowercased().map { $0 == "\u{17F}" ? "s" : $0 })
+  }
 
   /// Whether it keeps to the syntax of identifiers, which leaves no room for a text: at most 128 letters, digits and
   /// `._:/@+-`.
   var isIdentifier: Bool {
-    utf8.count <= 128
-      && utf8.allSatisfy { byte in
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: ":"), UInt8(ascii: "@")...UInt8(ascii: "Z"),
-          UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "+"), UInt8(ascii: "-")...UInt8(ascii: "/"),
-          UInt8(ascii: "_"):
-          true
-        default: false
-        }
-      }
+    var text = self
+    return text.withUTF8 { $0.isIdentifier }
+  }
+}
+
+extension UnsafeBufferPointer<UInt8> {
+  /// Whether the bytes keep to the syntax of identifiers.
+  var isIdentifier: Bool { count <= 128 && allSatisfy { $0.isOfIdentifier } }
+}
+
+extension UInt8 {
+  /// Whether identifiers may hold it.
+  var isOfIdentifier: Bool {
+    switch self {
+    case UInt8(ascii: "0")...UInt8(ascii: ":"), UInt8(ascii: "@")...UInt8(ascii: "Z"),
+      UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "+"), UInt8(ascii: "-")...UInt8(ascii: "/"),
+      UInt8(ascii: "_"):
+      true
+    default: false
+    }
   }
 }
 

@@ -63,7 +63,7 @@ enum OpenAIChat: ChatContract {
   private static let answered: Field = .object(messageMembers(Field.list) + ["audio": .media])
 
   /// The roles, with the one that tools had before there were tools.
-  private static let roles: [String: Role] =
+  static let roles: [String: Role] =
     Dictionary(uniqueKeysWithValues: Role.allCases.map { ($0.rawValue, $0) }).merging(["function": .tool]) { $1 }
 
   static func usage(_ json: JSON?) -> TokenUsage? {

@@ -78,13 +78,18 @@ public struct ChatStreamEnding: Sendable {
     self.api = api
   }
 
-  /// An event was handed on to the client as it came.
-  public mutating func released(_ event: ServerSentEvent) {
-    guard let data = event.data else { return }
-    if data == ChatStreamReader.end { isDone = true }
-    guard let json = try? ChatStreamReader.json(data) else { return }
-    ending.released(json)
-    if api.contract.isLast(json) { isDone = true }
+  /// Whether it has to be told of every event; else of none that says only a bit of text more in a lane that has said one.
+  public var needsEveryEvent: Bool { api == .openAIResponses }
+
+  /// An event with this data was handed on to the client as it came.
+  public mutating func released(_ data: ChatEventData) {
+    switch data {
+    case .none: break
+    case .end: isDone = true
+    case .json(let json):
+      ending.released(json)
+      if api.contract.isLast(json) { isDone = true }
+    }
   }
 
   /// What ends the stream with a refusal: the text where nothing of the answer was released, and otherwise only that the

@@ -5,7 +5,9 @@ import StrictJSON
 /// The first, of microseconds, knows words; it answers by itself what it is sure is harmless. The second, of milliseconds,
 /// is a transformer encoder; it reads the rest, and the two are weighed together. Long text is scored in overlapping
 /// stretches, and the worst one wins. docs/quality.md has the figures of both.
-public struct EmbeddedModel: Sendable {
+///
+/// An object: a value would be copied with all that it holds for every text.
+public final class EmbeddedModel: Sendable {
   /// Llama Guard 3's codes in the order of the hazard heads.
   public static let hazardCodes = (1...14).map { "S\($0)" }
 
@@ -40,7 +42,7 @@ public struct EmbeddedModel: Sendable {
   }
 
   /// A model from the bytes of a weights file.
-  public init(bytes: [UInt8], _ stages: Stages = .both) throws(ClassifierError) {
+  public convenience init(bytes: [UInt8], _ stages: Stages = .both) throws(ClassifierError) {
     try self.init(WeightsStorage(copying: bytes), stages)
   }
 
@@ -75,7 +77,6 @@ public struct EmbeddedModel: Sendable {
   /// The scores of a text where the first stage may answer alone: it is sure, or there is no other; else nil.
   public func scoresAtOnce(for input: ClassifierInput) -> ClassifierScores? {
     var worst = WorstStretch()
-    // Asked for inside the closures, the second stage would be a copy of the whole model for every stretch.
     guard let second else {
       first.forEachStretch(of: input) { _, values in worst.add(values) }
       return worst.scores

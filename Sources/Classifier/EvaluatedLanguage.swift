@@ -9,9 +9,10 @@ public enum EvaluatedLanguage {
   public static func covers(_ text: String) -> Bool {
     var text = text
     return text.withUTF8 { bytes in
-      // Everything below U+0250 is Latin: for the usual text one scan settles the script.
-      if bytes.contains(where: { $0 >= 0xC9 }), isForeignScript(String(decoding: bytes, as: UTF8.self)) { return false }
-      return !isForeignLatin(bytes)
+      var hasOthers = false
+      if isForeignLatin(bytes, hasOthers: &hasOthers) { return false }
+      // Everything below U+0250 is Latin: for the usual text one scan settles both.
+      return !hasOthers || !isForeignScript(String(decoding: bytes, as: UTF8.self))
     }
   }
 
@@ -66,37 +67,44 @@ public enum EvaluatedLanguage {
 
   // MARK: Common words
 
-  private static func isForeignLatin(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+  /// One pass over the bytes; a byte that no Latin letter below U+0250 begins with is told of, for its script is to be looked
+  /// at.
+  private static func isForeignLatin(_ bytes: UnsafeBufferPointer<UInt8>, hasOthers: inout Bool) -> Bool {
     // Looked up once, and not for every word.
     let words = words
     var (english, foreign) = (0, 0)
-    var word = wordSeed
-    var length = 0
-    func end() {
-      if length > 0 {
+    var position = 0
+    while position < bytes.count {
+      var word = wordSeed
+      let start = position
+      while position < bytes.count {
+        let byte = bytes[position]
+        // Only letters of ASCII become others of them by this bit.
+        let lower = byte | 0x20
+        if lower &- 0x61 < 26 {
+          word = (word ^ UInt64(lower)) &* prime
+        } else if byte >= 0x80 {
+          word = (word ^ UInt64(byte)) &* prime
+          if byte >= 0xC9 { hasOthers = true }
+        } else {
+          break
+        }
+        position &+= 1
+      }
+      if position > start {
         switch words.language(of: word) {
-        case .english: english += 1
-        case .foreign: foreign += 1
-        case nil: break
+        case .english: english &+= 1
+        case .foreign: foreign &+= 1
+        case .none: break
         }
       }
-      word = wordSeed
-      length = 0
+      position &+= 1
     }
-    for byte in bytes {
-      let lower = byte &- 0x41 < 26 ? byte | 0x20 : byte
-      if lower &- 0x61 < 26 || byte >= 0x80 {
-        word = (word ^ UInt64(lower)) &* 0x0000_0100_0000_01B3
-        length += 1
-      } else {
-        end()
-      }
-    }
-    end()
     // Two words, because one may be a name or a loan.
     return foreign >= 2 && foreign > english
   }
 
+  private static let prime: UInt64 = 0x0000_0100_0000_01B3
   private static let wordSeed: UInt64 = 0xCBF2_9CE4_8422_2325
 
   private static let words = WordTable(english: hashes(englishWords), foreign: hashes(foreignWords))
@@ -104,38 +112,43 @@ public enum EvaluatedLanguage {
   /// FNV-1a over the lower-case bytes of each word. Only ASCII is folded: a capital Ü is rare and then just not counted.
   private static func hashes(_ words: String) -> [UInt64] {
     words.split(separator: " ").map { word in
-      word.utf8.reduce(wordSeed) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 }
+      word.utf8.reduce(wordSeed) { ($0 ^ UInt64($1)) &* prime }
     }
   }
 
-  /// Words by their hashes, which spread well enough by themselves: no second hash, and one look for nearly every word.
-  private struct WordTable: Sendable {
-    enum Language { case english, foreign }
+  /// Words by their hashes, which spread well enough by themselves: no second hash, and one look for nearly every word. Made
+  /// once and never let go.
+  private struct WordTable: @unchecked Sendable {
+    enum Language: UInt8 { case none, english, foreign }
 
     private static let slots = 4_096
-    private var hashes = [UInt64](repeating: 0, count: slots)
-    private var languages = [Language?](repeating: nil, count: slots)
+    private let hashes = UnsafeMutablePointer<UInt64>.allocate(capacity: slots)
+    private let languages = UnsafeMutablePointer<Language>.allocate(capacity: slots)
 
     init(english: [UInt64], foreign: [UInt64]) {
+      hashes.initialize(repeating: 0, count: Self.slots)
+      languages.initialize(repeating: .none, count: Self.slots)
       // A word of both languages counts as foreign.
       for hash in foreign { insert(hash, .foreign) }
       for hash in english { insert(hash, .english) }
     }
 
-    private mutating func insert(_ hash: UInt64, _ language: Language) {
+    private func insert(_ hash: UInt64, _ language: Language) {
       let slot = slot(of: hash)
-      guard languages[slot] == nil else { return }
+      guard languages[slot] == .none else { return }
       hashes[slot] = hash
       languages[slot] = language
     }
 
+    @inline(__always)
     private func slot(of hash: UInt64) -> Int {
-      var slot = Int(truncatingIfNeeded: hash ^ hash >> 32) & (Self.slots - 1)
-      while languages[slot] != nil, hashes[slot] != hash { slot = (slot + 1) & (Self.slots - 1) }
+      var slot = Int(truncatingIfNeeded: hash ^ hash &>> 32) & (Self.slots - 1)
+      while languages[slot] != .none, hashes[slot] != hash { slot = (slot &+ 1) & (Self.slots - 1) }
       return slot
     }
 
-    func language(of hash: UInt64) -> Language? { languages[slot(of: hash)] }
+    @inline(__always)
+    func language(of hash: UInt64) -> Language { languages[slot(of: hash)] }
   }
 
   private static let englishWords =

@@ -13,19 +13,24 @@ public struct ScoreLayer: Sendable {
   public init(parameters: [Float]) { self.parameters = parameters }
 
   /// The heads' values for these sums, and the units on the way.
-  @inline(__always)
   public func values(of sums: SIMD16<Float>) -> (values: SIMD16<Float>, units: SIMD32<Float>) {
+    parameters.withUnsafeBufferPointer { parameters in Self.values(of: sums, parameters.baseAddress) }
+  }
+
+  /// The same for `count` numbers that lie elsewhere.
+  @inline(__always)
+  static func values(
+    of sums: SIMD16<Float>, _ parameters: UnsafePointer<Float>?
+  ) -> (values: SIMD16<Float>, units: SIMD32<Float>) {
     var (sums, values, units) = (sums, SIMD16<Float>(), SIMD32<Float>())
-    parameters.withUnsafeBytes { parameters in
-      withUnsafeBytes(of: &sums) { sums in
-        withUnsafeMutableBytes(of: &values) { values in
-          withUnsafeMutableBytes(of: &units) { units in
-            cscoring_values(
-              parameters.baseAddress?.assumingMemoryBound(to: cscoring_layer.self),
-              sums.baseAddress?.assumingMemoryBound(to: Float.self),
-              units.baseAddress?.assumingMemoryBound(to: Float.self),
-              values.baseAddress?.assumingMemoryBound(to: Float.self))
-          }
+    withUnsafeBytes(of: &sums) { sums in
+      withUnsafeMutableBytes(of: &values) { values in
+        withUnsafeMutableBytes(of: &units) { units in
+          cscoring_values(
+            UnsafeRawPointer(parameters)?.assumingMemoryBound(to: cscoring_layer.self),
+            sums.baseAddress?.assumingMemoryBound(to: Float.self),
+            units.baseAddress?.assumingMemoryBound(to: Float.self),
+            values.baseAddress?.assumingMemoryBound(to: Float.self))
         }
       }
     }

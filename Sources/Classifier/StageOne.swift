@@ -5,7 +5,9 @@ import CScoring
 ///
 /// That is fast (microseconds), and it sees which words stand together and not what they say in their order;
 /// docs/quality.md has its figures.
-public struct StageOne: Sendable {
+///
+/// An object, because it is at work for every request and a value would be copied with what it holds.
+public final class StageOne: Sendable {
   /// How long, in bytes, a stretch is that is scored as one. Longer text goes through overlapping windows, and nothing is
   /// cut.
   public static let windowBytes = 1_200
@@ -18,22 +20,18 @@ public struct StageOne: Sendable {
   static let blockBytes = 75
 
   let bits: Int
-  let layer: ScoreLayer
   private let weights: StageOneWeights
-  private var scale = SIMD16<Float>()
-  private var slope = SIMD16<Float>()
-  private var offset = SIMD16<Float>()
+  private let scale: SIMD16<Float>
+  private let slope: SIMD16<Float>
+  private let offset: SIMD16<Float>
 
   /// The first stage of a verified weights file.
   public init(_ storage: WeightsStorage) throws(ClassifierError) {
     weights = try StageOneWeights(storage)
     bits = weights.bits
-    layer = ScoreLayer(parameters: weights.layer)
-    for (index, head) in weights.heads.enumerated() {
-      scale[index] = head.scale
-      slope[index] = head.slope
-      offset[index] = head.offset
-    }
+    scale = SIMD16(weights.heads.map(\.scale))
+    slope = SIMD16(weights.heads.map(\.slope))
+    offset = SIMD16(weights.heads.map(\.offset))
   }
 
   // MARK: Scoring
@@ -138,7 +136,8 @@ public struct StageOne: Sendable {
   /// The heads' values after calibration, before they become probabilities.
   private func values(of sums: cscoring_sums) -> SIMD16<Float> {
     let norm = 1 / Float(max(sums.count, 1)).squareRoot()
-    return layer.values(of: SIMD16<Float>(sums.rows) * (scale * norm)).values * slope + offset
+    let sums = SIMD16<Float>(sums.rows) * (scale * norm)
+    return ScoreLayer.values(of: sums, weights.layer).values * slope + offset
   }
 }
 

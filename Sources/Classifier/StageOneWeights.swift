@@ -9,7 +9,7 @@ public struct StageOneWeights: @unchecked Sendable {
   /// One per head.
   public let heads: [WeightsFile.Head]
   /// The numbers of `ScoreLayer`.
-  let layer: [Float]
+  let layer: UnsafePointer<Float>
   let table: UnsafePointer<Int8>
   private let storage: WeightsStorage
 
@@ -28,11 +28,12 @@ public struct StageOneWeights: @unchecked Sendable {
       let head = values + index * 3
       return WeightsFile.Head(scale: head[0], slope: head[1], offset: head[2])
     }
-    layer = Array(
-      UnsafeBufferPointer(
-        start: try storage.numbers("stage_one.layer", [ScoreLayer.count], of: Float.self), count: ScoreLayer.count))
-    let areFinite = (0..<(WeightsFile.heads * 3)).allSatisfy { values[$0].isFinite }
-    guard areFinite, layer.allSatisfy(\.isFinite) else { throw .badSection("stage_one.heads") }
+    layer = try storage.numbers("stage_one.layer", [ScoreLayer.count], of: Float.self)
+    for (numbers, count) in [(values, WeightsFile.heads * 3), (layer, ScoreLayer.count)] {
+      guard UnsafeBufferPointer(start: numbers, count: count).allSatisfy(\.isFinite) else {
+        throw .badSection("stage_one.heads")
+      }
+    }
   }
 }
 

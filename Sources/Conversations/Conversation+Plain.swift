@@ -32,9 +32,8 @@ extension JSONScanner {
     guard take("{") else { return nil }
     repeat {
       if role == nil, take("\"role\"") {
-        guard take(":"), let name = string() else { return nil }
-        role = Role(rawValue: name)
-        if role == nil { return nil }
+        guard take(":"), let name = self.role() else { return nil }
+        role = name
       } else if text == nil, take("\"content\"") {
         guard take(":"), let content = string() else { return nil }
         text = content
@@ -45,5 +44,11 @@ extension JSONScanner {
     guard take("}"), let role, let text else { return nil }
     let path = PartPath(message: index, field: .content)
     return Message(role: role, parts: [Part(path: path, kind: .text, text: text)])
+  }
+
+  private mutating func role() -> Role? {
+    if take("\"user\"") { return .user }
+    if take("\"assistant\"") { return .assistant }
+    return string().flatMap(Role.init(rawValue:))
   }
 }

@@ -27,15 +27,24 @@ public enum Identifier {
     text(prefix, digits: digits, word(), word())
   }
 
-  private static func text(_ prefix: StaticString, digits: Int, _ first: UInt64, _ second: UInt64) -> String {
-    precondition(digits <= 32)
-    let start = prefix.utf8CodeUnitCount
-    return String(unsafeUninitializedCapacity: start + digits) { text in
-      for index in 0..<start { text[index] = prefix.utf8Start[index] }
-      write(first, to: text, at: start, digits: min(digits, 16))
-      if digits > 16 { write(second, to: text, at: start + 16, digits: digits - 16) }
-      return start + digits
+  /// The prefix and `digits` (at most 32) digits of these words.
+  public static func text(_ prefix: StaticString, digits: Int, _ first: UInt64, _ second: UInt64) -> String {
+    let count = prefix.utf8CodeUnitCount + digits
+    return String(unsafeUninitializedCapacity: count) { text in
+      write(prefix, digits: digits, first, second, to: text)
+      return count
     }
+  }
+
+  /// Writes what `text` gives to bytes that there is room for.
+  public static func write(
+    _ prefix: StaticString, digits: Int, _ first: UInt64, _ second: UInt64, to text: UnsafeMutableBufferPointer<UInt8>
+  ) {
+    let start = prefix.utf8CodeUnitCount
+    precondition(digits <= 32 && text.count >= start + digits)
+    for index in 0..<start { text[index] = prefix.utf8Start[index] }
+    write(first, to: text, at: start, digits: min(digits, 16))
+    if digits > 16 { write(second, to: text, at: start + 16, digits: digits - 16) }
   }
 
   /// Hexadecimal digits of a word, the lowest first.

@@ -34,7 +34,7 @@ enum AccessLog {
     return LogLine.make(level: decision.failures.isEmpty ? "info" : "warning") { writer in
       writer.member("message", "verdict")
       writer.member("request_id", "\(request)")
-      writer.member("id", verdict.id)
+      writer.member("id", "\(verdict.id)")
       writer.member("policy", verdict.policy.name)
       writer.member("judge", verdict.judge.name)
       writer.member("verdict", decision.verdict.rawValue)

@@ -23,14 +23,15 @@ actor ClassifyStream {
   private var line: [UInt8] = []
   /// What the gate holds, in the memory for bodies.
   private let room: BudgetShare
-  private let outbox = StreamOutbox()
+  private let outbox: StreamOutbox
   private var isOver: Bool { outbox.isClosed }
   private var timer: LoopTimer?
   private var timerDeadline: ContinuousClock.Instant?
   private var judgements: [Task<Void, Never>] = []
 
-  init(_ request: ServerRequest, endpoints: Endpoints, loop: EventLoop) {
+  init(_ request: ServerRequest, endpoints: Endpoints, loop: EventLoop, writer: ResponseWriter) {
     self.loop = loop
+    outbox = StreamOutbox(writer)
     self.request = request
     self.endpoints = endpoints
     room = BudgetShare(of: endpoints.bodies)
@@ -39,9 +40,10 @@ actor ClassifyStream {
 
   /// Runs until the last verdict has left, or the client has.
   func run(_ body: RequestBody, _ writer: ResponseWriter) async {
+    writer.onRoom = { [weak self] in self?.assumeIsolated { $0.outbox.wakeReader() } }
     let source = Task(executorPreference: loop) { await self.read(body) }
     await withTaskCancellationHandler {
-      await outbox.write(to: writer)
+      await outbox.untilClosed()
     } onCancel: {
       loop.execute { self.assumeIsolated { $0.stop() } }
     }
@@ -254,7 +256,7 @@ extension Endpoints {
       var response = ServerResponse(status: 200, contentType: "application/x-ndjson")
       response.stream = { writer in
         guard let loop = EventLoop.current else { return writer.abort() }
-        await ClassifyStream(request, endpoints: self, loop: loop).run(body, writer)
+        await ClassifyStream(request, endpoints: self, loop: loop, writer: writer).run(body, writer)
         withExtendedLifetime(permit) {}
       }
       return response

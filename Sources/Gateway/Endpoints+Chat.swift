@@ -26,21 +26,18 @@ extension Endpoints {
   private func answered(
     _ api: ChatAPI, _ prefix: String, _ request: ServerRequest, _ permit: Permit
   ) async throws(APIError) -> ServerResponse {
-    let body = try await body(of: request)
-    var exchange = try await exchange(api, prefix, body, request)
-    let input = try await inputVerdict(exchange)
-    exchange.isInputClean = input?.isClean ?? true
+    let (exchange, input) = try await judgedRequest(api, prefix, request)
     var sent = exchange.body
     if let input, input.decision.action >= .mask {
       guard input.decision.action == .mask,
-        let masked = masked(input, exchange.json, exchange.api.masked(request:texts:))
+        let masked = try await masked(input, exchange.body, exchange.api.masked(request:texts:))
       else {
         return refusal(exchange, because: input, usage: nil, headers: ChatHeaders.verdict(input))
       }
       sent = masked
     }
-    let (answer, upstream) = try await forward(exchange, sent)
-    var headers = ChatHeaders.incoming(answer.headers) + [("x-paddock-upstream", upstream.name)]
+    let (answer, host) = try await forward(exchange, sent)
+    var headers = ChatHeaders.incoming(answer.headers, of: host)
     if let input { headers += ChatHeaders.verdict(input) }
     let media = answer.mediaType
     if exchange.chat.isStreamed, answer.status == 200, media == "text/event-stream" {
@@ -59,37 +56,37 @@ extension Endpoints {
 
   // MARK: The request
 
-  private func exchange(
-    _ api: ChatAPI, _ prefix: String, _ body: [UInt8], _ request: ServerRequest
-  ) async throws(APIError) -> ChatExchange {
-    let decode = { @Sendable () throws(APIError) -> (JSON, ChatRequest) in
-      let json = try ClassifyRequest.parse(body)
-      do throws(ChatContractError) { return (json, try api.request(json)) } catch {
-        throw .field(error.path, error.message)
-      }
-    }
-    let (json, chat) = body.count <= Self.loopBytes ? try decode() : try await inLane(cost: body.count, decode)
+  /// The exchange, and the verdict on what goes in; nil where there is nothing that could be judged.
+  private func judgedRequest(
+    _ api: ChatAPI, _ prefix: String, _ request: ServerRequest
+  ) async throws(APIError) -> (ChatExchange, Verdict?) {
+    let body = try await body(of: request)
+    let chat =
+      body.count <= Self.loopBytes
+      ? try Self.chat(api, body)
+      : try await inLane(cost: body.count) { () throws(APIError) in try Self.chat(api, body) }
     let candidates = chats.upstreams.candidates(api.family, prefix: prefix, model: chat.model)
-    guard let first = candidates.first?.upstream else { throw APIError(UpstreamPool.Failure.noUpstream) }
+    guard let first = candidates.first else { throw APIError(UpstreamPool.Failure.noUpstream) }
     var query = Query(conversation: chat.conversation, scope: .all, direction: .input, received: request.received)
     // What the caller says of policies and judges is not asked: the key decides, then the route.
-    try assign(&query, request, policy: first.policy, judge: first.judge)
-    guard let policy = safetyGuard.policies.policies[query.policy ?? safetyGuard.settings.defaultPolicy],
-      let judge = safetyGuard.judges[query.judge ?? safetyGuard.defaultJudge(of: query.policy)]
-    else { throw APIError(QueryError.unknownPolicy) }
+    try assign(&query, request, policy: first.upstream.policy, judge: first.upstream.judge)
+    guard let (policy, judge) = safetyGuard.judging(query) else { throw APIError(QueryError.unknownPolicy) }
     let chain = JudgedTurns.chain(
-      of: chat.conversation, policy: policy, judge: judge.description, tenant: query.principal.name)
+      of: chat.conversation, policy: policy, judge: judge, tenant: query.principal.name)
     query.judgedBefore = chats.judged.judged(chain)
-    return ChatExchange(
-      api: api, request: request, body: body, json: json, chat: chat, candidates: candidates, query: query,
-      policy: policy, chain: chain)
+    let verdict = try await verdict(query, request.id)
+    let isClean = verdict?.isClean ?? true
+    if verdict != nil, isClean { chats.judged.remember(chain) }
+    let exchange = ChatExchange(
+      api: api, request: request, body: body, chat: chat, candidates: candidates, query: query, policy: policy,
+      chain: chain, isInputClean: isClean)
+    return (exchange, verdict)
   }
 
-  /// The verdict on what goes in; nil where there is nothing that could be judged.
-  private func inputVerdict(_ exchange: ChatExchange) async throws(APIError) -> Verdict? {
-    guard let verdict = try await verdict(exchange.query, exchange.request.id) else { return nil }
-    if verdict.isClean { chats.judged.remember(exchange.chain) }
-    return verdict
+  private static func chat(_ api: ChatAPI, _ body: [UInt8]) throws(APIError) -> ChatRequest {
+    if let usual = api.plainRequest(body) { return usual }
+    let json = try ClassifyRequest.parse(body)
+    do throws(ChatContractError) { return try api.request(json) } catch { throw .field(error.path, error.message) }
   }
 
   /// Judges and logs; nil where nothing in scope holds anything.
@@ -105,11 +102,16 @@ extension Endpoints {
     return verdict
   }
 
+  private typealias Put = @Sendable (JSON, [PartPath: String]) throws(ChatContractError) -> JSON?
+
   /// A document with the spans of a verdict replaced; nil where one of them has no place of its own.
-  private func masked(
-    _ verdict: Verdict, _ json: JSON, _ put: (JSON, [PartPath: String]) throws(ChatContractError) -> JSON?
-  ) -> [UInt8]? {
-    guard let output = verdict.output else { return nil }
+  private func masked(_ verdict: Verdict, _ body: [UInt8], _ put: @escaping Put) async throws(APIError) -> [UInt8]? {
+    if body.count <= Self.loopBytes { return Self.masked(verdict, body, put) }
+    return try await inLane(cost: 2 * body.count) { Self.masked(verdict, body, put) }
+  }
+
+  private static func masked(_ verdict: Verdict, _ body: [UInt8], _ put: Put) -> [UInt8]? {
+    guard let output = verdict.output, let json = try? JSON.parse(body) else { return nil }
     let found = Set(verdict.decision.findings.filter(\.isViolation).map(\.path))
     var texts: [PartPath: String] = [:]
     for part in output.flatMap(\.message.parts) where found.contains(part.path) { texts[part.path] = part.text }
@@ -121,11 +123,11 @@ extension Endpoints {
 
   private func forward(
     _ exchange: ChatExchange, _ body: [UInt8]
-  ) async throws(APIError) -> (UpstreamAnswer, Upstream) {
+  ) async throws(APIError) -> (UpstreamAnswer, UpstreamPool.Host) {
     let head = exchange.request.head
     do throws(UpstreamPool.Failure) {
-      return try await chats.upstreams.send(exchange.candidates) { upstream in
-        UpstreamCall(upstream, path: exchange.api.path, method: "POST", head: head, body: body)
+      return try await chats.upstreams.send(exchange.candidates) { host in
+        UpstreamCall(host, path: exchange.api.path, method: "POST", head: head, body: body)
       }
     } catch { throw APIError(error) }
   }
@@ -136,7 +138,8 @@ extension Endpoints {
     let room = BudgetShare(of: bodies)
     do throws(BackendFailure) {
       while body.count <= settings.answerBytes, let piece = try await answer.next() {
-        body += piece
+        // The usual answer comes in one.
+        if body.isEmpty { body = piece } else { body += piece }
         room.hold(body.count)
       }
     } catch { throw APIError(UpstreamPool.Failure.failed(error)) }
@@ -155,16 +158,10 @@ extension Endpoints {
     let body = try await whole(answer)
     let api = exchange.api
     let isError = answer.status >= 400
-    let read = { @Sendable () throws(APIError) -> (JSON, ChatAnswer) in
-      do {
-        let json = try JSON.parse(body)
-        return (json, isError ? ChatAnswer(choices: [.error(json)]) : try api.answer(json))
-      } catch {
-        throw APIError(
-          status: 502, code: "upstream_unreadable", message: "the upstream's answer is not what this API answers")
-      }
-    }
-    let (json, content) = body.count <= Self.loopBytes ? try read() : try await inLane(cost: body.count, read)
+    let content =
+      body.count <= Self.loopBytes
+      ? try Self.answer(api, body, isError: isError)
+      : try await inLane(cost: body.count) { () throws(APIError) in try Self.answer(api, body, isError: isError) }
     let verdict = try await outputVerdict(exchange, content)
     var headers = headers
     if let verdict { headers += ChatHeaders.verdict(verdict) }
@@ -175,19 +172,34 @@ extension Endpoints {
       return .json(status: answer.status, body, headers: headers)
     }
     if verdict.decision.action == .mask, content.choices.count == 1,
-      let masked = masked(verdict, json, api.masked(answer:texts:))
+      let masked = try await masked(verdict, body, api.masked(answer:texts:))
     {
       return .json(status: answer.status, masked, headers: headers)
     }
     return refusal(exchange, because: verdict, usage: content.usage, headers: headers)
   }
 
+  private static func answer(_ api: ChatAPI, _ body: [UInt8], isError: Bool) throws(APIError) -> ChatAnswer {
+    if !isError, let usual = api.plainAnswer(body) { return usual }
+    do {
+      let json = try JSON.parse(body)
+      return isError ? ChatAnswer(choices: [.error(json)]) : try api.answer(json)
+    } catch {
+      throw APIError(
+        status: 502, code: "upstream_unreadable", message: "the upstream's answer is not what this API answers")
+    }
+  }
+
   /// The strongest verdict on what an answer holds; nil where it holds nothing.
   private func outputVerdict(_ exchange: ChatExchange, _ answer: ChatAnswer) async throws(APIError) -> Verdict? {
-    let now = ContinuousClock.now
     if answer.choices.count == 1 {
-      return try await verdict(exchange.query(about: answer.choices[0], received: now), exchange.request.id)
+      return try await verdict(exchange.query(about: answer.choices[0], received: .now), exchange.request.id)
     }
+    return try await worstVerdict(exchange, answer)
+  }
+
+  private func worstVerdict(_ exchange: ChatExchange, _ answer: ChatAnswer) async throws(APIError) -> Verdict? {
+    let now = ContinuousClock.now
     var worst: Verdict?
     let queries = answer.choices.map { exchange.query(about: $0, received: now) }
     let verdicts = await withTaskGroup(of: Result<Verdict?, APIError>.self) { group in
@@ -219,7 +231,7 @@ extension Endpoints {
       headers: headers + [("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no")])
     response.stream = { writer in
       guard let loop = EventLoop.current else { return writer.abort() }
-      let relay = StreamRelay(exchange, answer, endpoints: self, loop: loop)
+      let relay = StreamRelay(exchange, answer, endpoints: self, loop: loop, writer: writer)
       await relay.run(writer)
       withExtendedLifetime(permit) {}
     }

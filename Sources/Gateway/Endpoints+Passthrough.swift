@@ -29,14 +29,14 @@ extension Endpoints {
     }
     let body = passthrough.method == "GET" ? nil : try await body(of: request)
     let head = request.head
-    let (answer, upstream): (UpstreamAnswer, Upstream)
+    let (answer, host): (UpstreamAnswer, UpstreamPool.Host)
     do throws(UpstreamPool.Failure) {
-      (answer, upstream) = try await chats.upstreams.send(hosts) { upstream in
+      (answer, host) = try await chats.upstreams.send(hosts) { host in
         UpstreamCall(
-          upstream, path: passthrough.path, query: head.query, method: passthrough.method, head: head, body: body)
+          host, path: passthrough.path, query: head.query, method: passthrough.method, head: head, body: body)
       }
     } catch { throw APIError(error) }
-    var headers = ChatHeaders.incoming(answer.headers) + [("x-paddock-upstream", upstream.name)]
+    var headers = ChatHeaders.incoming(answer.headers, of: host)
     if passthrough != .models {
       chats.metrics.passedThrough()
       headers.append(("x-paddock-judged", "no"))

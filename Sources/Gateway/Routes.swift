@@ -34,15 +34,22 @@ enum Endpoint: Sendable {
   var takesStream: Bool { if case .stream = self { true } else { false } }
 }
 
-/// One line of the route table.
-struct Route: Sendable {
+/// One line of the route table. An object, because every request has one.
+final class Route: Sendable {
   /// As metrics and logs name it, and its place in the table.
-  var label: RouteLabel
+  let label: RouteLabel
   /// The method; `GET` answers `HEAD` too, and `*` stands for any.
-  var method: String
-  var endpoint: Endpoint
+  let method: String
+  let endpoint: Endpoint
   /// The most bytes of a body.
-  var bodyLimit: Int
+  let bodyLimit: Int
+
+  init(label: RouteLabel, method: String, endpoint: Endpoint, bodyLimit: Int) {
+    self.label = label
+    self.method = method
+    self.endpoint = endpoint
+    self.bodyLimit = bodyLimit
+  }
 
   /// Whether it reads a body, and so needs a permit.
   var takesBody: Bool { method != "GET" && method != "DELETE" }

@@ -21,7 +21,8 @@ extension Verdict {
   private func write(to writer: inout JSONWriter, metadata: JSON?, _ frame: VerdictFrame) {
     let categories = policy.taxonomy.categories
     writer.object { writer in
-      writer.member("id", id)
+      writer.key("id")
+      writer.string(count: VerdictID.count) { id.write(to: $0) }
       writer.member("verdict", decision.verdict.rawValue)
       writer.member("action", decision.action.rawValue)
       writer.member("direction", direction.rawValue)

@@ -5,8 +5,8 @@ import Policies
 import Screening
 import TextViews
 
-/// The classifier inside the binary, as a judge.
-public struct EmbeddedJudge: Judge {
+/// The classifier inside the binary, as a judge. An object, because every request is handed to it.
+public final class EmbeddedJudge: Judge {
   /// What is reported.
   public let description: JudgeDescription
   private let model: EmbeddedModel
@@ -15,15 +15,15 @@ public struct EmbeddedJudge: Judge {
   private let native: Taxonomy
 
   /// What the model's heads mean under one taxonomy.
-  struct HazardTable: Sendable {
+  final class HazardTable: Sendable {
     /// Every hazard with a position of a category that it stands for.
-    var pairs: [(hazard: Int, category: Int)]
+    let pairs: [(hazard: Int, category: Int)]
     /// Hazards that stand for no category, one bit each.
-    var unmapped: UInt32
+    let unmapped: UInt32
     /// Positions that no head stands for.
-    var unreached: [Int]
+    let unreached: [Int]
     /// How many categories the taxonomy has.
-    var count: Int
+    let count: Int
 
     init(from native: Taxonomy, to taxonomy: Taxonomy) {
       let map = HazardMap(from: native, to: taxonomy)
@@ -71,7 +71,14 @@ public struct EmbeddedJudge: Judge {
   public func judgeAtOnce(_ request: JudgeRequest) -> JudgeReport? {
     if let part = request.onlyText, !TextViews.hasSigns(part.text) { return judgeAtOnce(part, request) }
     // A hop to the lane costs 10–16 µs; below ~100 µs of work it is not worth its price.
-    guard Self.cost(of: texts(of: request)) < .microseconds(100) else { return nil }
+    guard Self.cost(of: texts(of: request)) < Self.mostAtOnce else { return nil }
+    return judgeParts(of: request)
+  }
+
+  private static let mostAtOnce = Duration.microseconds(100)
+
+  /// The report on everything in scope, where the first stage is sure of all of it.
+  func judgeParts(of request: JudgeRequest) -> JudgeReport? {
     let work = self.work(for: request)
     var scores: [ClassifierScores] = []
     for input in work.inputs {
@@ -81,14 +88,21 @@ public struct EmbeddedJudge: Judge {
     return report(scores, work, request)
   }
 
-  /// The same for the usual request, whose one text wears no disguise and needs no lists of what to score.
+  /// The same for the usual request, whose one text wears no disguise, so that it is ASCII, and needs no lists of what to
+  /// score.
   private func judgeAtOnce(_ part: Part, _ request: JudgeRequest) -> JudgeReport? {
-    guard Self.cost(of: CollectionOfOne(part)) < .microseconds(100),
-      let scores = model.scoresAtOnce(for: ClassifierInput(text: part.text))
-    else { return nil }
+    let answered = context(of: request.scope, in: request)
+    let context = answered.isEmpty ? "" : Self.text(of: answered, in: request)
+    guard Self.plainCost(part.text) + (context.isEmpty ? .zero : Self.plainCost(context)) < Self.mostAtOnce else {
+      return nil
+    }
+    let isResponse = request.conversation.messages[request.scope[0]].role.side == .output
+    let input = ClassifierInput(text: part.text, context: context, isResponse: isResponse)
+    guard let scores = model.scoresAtOnce(for: input) else { return nil }
     var report = JudgeReport(observations: [.reading(Self.reading(of: scores, table: table(for: request.policy)))])
     if !scores.isComplete { report.observations.append(.skipped(.tooLong, [part.path])) }
     if !EvaluatedLanguage.covers(part.text) { report.observations.append(.skipped(.language, [part.path])) }
+    if answered.count + 1 < request.conversation.messages.count { report.contextNotUsed = unusedContext(of: request) }
     return report
   }
 
@@ -115,11 +129,11 @@ public struct EmbeddedJudge: Judge {
         let work = self.work(for: request)
         var scores: [ClassifierScores] = []
         for input in work.inputs {
-          guard let found = model.scores(for: input.input, isDue: { deadline.instant <= .now }) else { return nil }
+          guard let found = self.model.scores(for: input.input, isDue: { deadline.instant <= .now }) else { return nil }
           scores.append(found)
         }
         var report = self.report(scores, work, request)
-        if model.second != nil { report.events.insert(.secondStage) }
+        if self.model.second != nil { report.events.insert(.secondStage) }
         return deadline.instant > .now ? report : nil
       }
     } catch { throw error == .overloaded ? .overloaded : .cancelled }
@@ -146,6 +160,12 @@ public struct EmbeddedJudge: Judge {
     return isResponse ? request.conversation.prompt(before: run[0]) : []
   }
 
+  /// What is read of these messages as one text.
+  private static func text(of messages: [Int], in request: JudgeRequest) -> String {
+    let parts = request.readableParts(of: messages)
+    return parts.count == 1 ? parts[0].text : parts.map(\.text).joined(separator: "\n\n")
+  }
+
   /// Everything that is read: what is judged, and what it answers.
   private func texts(of request: JudgeRequest) -> [Part] {
     request.runs.flatMap { run in
@@ -164,9 +184,7 @@ public struct EmbeddedJudge: Judge {
     for run in request.runs {
       let parts = request.readableParts(of: run)
       let isResponse = run.contains { request.conversation.messages[$0].role.side == .output }
-      let context = context(of: run, in: request)
-      let contextText =
-        context.isEmpty ? "" : request.readableParts(of: context).map(\.text).joined(separator: "\n\n")
+      let contextText = Self.text(of: context(of: run, in: request), in: request)
       for part in parts {
         let views = TextViews(of: part.text)
         add(part.text, [part], views)
@@ -199,11 +217,13 @@ public struct EmbeddedJudge: Judge {
 
   /// What the first stage, the look for disguises and the look at the language cost, measured on one core
   /// (docs/performance.md); a text that may wear a disguise costs ten times as much.
-  private static func cost(of parts: some Collection<Part>) -> Duration {
+  private static func cost(of parts: [Part]) -> Duration {
     parts.reduce(.zero) { cost, part in
-      cost + .nanoseconds(1_000 + part.text.utf8.count * (TextViews.hasSigns(part.text) ? 250 : 25))
+      cost + (TextViews.hasSigns(part.text) ? .nanoseconds(1_000 + 250 * part.text.utf8.count) : plainCost(part.text))
     }
   }
+
+  private static func plainCost(_ text: String) -> Duration { .nanoseconds(1_000 + 25 * text.utf8.count) }
 
   // MARK: What the scores mean
 
@@ -244,12 +264,11 @@ extension Conversation {
 }
 
 extension JudgeRequest {
-  /// The text of a conversation that is one message of the input side with one text.
+  /// What is judged, where that is one message with one text.
   fileprivate var onlyText: Part? {
-    guard conversation.messages.count == 1, scope.count == 1 else { return nil }
-    let message = conversation.messages[0]
-    guard message.parts.count == 1, message.role.side != .output else { return nil }
-    let part = message.parts[0]
-    return part.isReadable && !part.text.isEmpty ? part : nil
+    guard scope.count == 1 else { return nil }
+    let parts = conversation.messages[scope[0]].parts
+    guard parts.count == 1, parts[0].isReadable, !parts[0].text.isEmpty else { return nil }
+    return parts[0]
   }
 }

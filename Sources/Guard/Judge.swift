@@ -40,16 +40,16 @@ public struct JudgeHealth: Sendable, Equatable {
   }
 }
 
-/// A judge as reports show it.
-public struct JudgeDescription: Sendable, Equatable {
+/// A judge as reports show it. An object, because every verdict carries one.
+public final class JudgeDescription: Sendable, Equatable {
   /// The name in the configuration.
-  public var name: String
+  public let name: String
   /// `embedded`, `model` or `cascade`.
-  public var kind: String
+  public let kind: String
   /// The model's name.
-  public var model: String
+  public let model: String
   /// `sha256:` and 64 hexadecimal digits over what decides the judgement: weights, or profile and model name.
-  public var digest: String
+  public let digest: String
 
   /// A description.
   public init(name: String, kind: String, model: String, digest: String) {
@@ -57,6 +57,11 @@ public struct JudgeDescription: Sendable, Equatable {
     self.kind = kind
     self.model = model
     self.digest = digest
+  }
+
+  /// Equal content.
+  public static func == (left: JudgeDescription, right: JudgeDescription) -> Bool {
+    (left.name, left.kind, left.model, left.digest) == (right.name, right.kind, right.model, right.digest)
   }
 }
 

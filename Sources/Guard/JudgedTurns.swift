@@ -10,15 +10,30 @@ public final class JudgedTurns: Sendable {
   /// The beginnings of one conversation, the shortest first.
   public struct Chain: Sendable {
     fileprivate var keys: [VerdictKey] = []
-    fileprivate let root: VerdictKey
+    /// What judges, and for whom: it stands before the first message.
+    fileprivate let root: [String]
 
-    fileprivate init(root: VerdictKey) { self.root = root }
+    fileprivate init(root: [String]) { self.root = root }
 
     /// The chain with one more message.
     public func appending(_ message: Message) -> Chain {
       var chain = self
-      chain.keys.append(VerdictKey((keys.last ?? root).text, JudgedTurns.text(of: message)))
+      chain.append(message)
       return chain
+    }
+
+    fileprivate mutating func append(_ message: Message) {
+      var input = VerdictKey.Input(capacity: message.parts.reduce(256) { $0 + $1.text.utf8.count + 32 })
+      // The first value says which of the two follow it.
+      if let last = keys.last {
+        input.add("behind")
+        input.add(last)
+      } else {
+        input.add("first")
+        for value in root { input.add(value) }
+      }
+      JudgedTurns.add(message, to: &input)
+      keys.append(VerdictKey(input))
     }
   }
 
@@ -37,9 +52,9 @@ public final class JudgedTurns: Sendable {
   public static func chain(of conversation: Conversation, policy: Policy, judge: JudgeDescription, tenant: String)
     -> Chain
   {
-    conversation.messages.reduce(Chain(root: VerdictKey(policy.digest, judge.name, judge.digest, tenant))) {
-      $0.appending($1)
-    }
+    var chain = Chain(root: [policy.digest, judge.name, judge.digest, tenant])
+    for message in conversation.messages { chain.append(message) }
+    return chain
   }
 
   /// How many of the first messages were judged safe before.
@@ -68,26 +83,23 @@ public final class JudgedTurns: Sendable {
     generations.young.insert(key)
   }
 
-  /// Role and parts, each with its length; where a part stands in the message does not matter to a judge.
-  private static func text(of message: Message) -> String {
-    message.parts.reduce(into: message.role.rawValue) { text, part in
-      if part.isReadable, part.text.isEmpty { return }
-      text += "\n"
-      text += name(part.kind)
-      text += String(part.text.utf8.count)
-      text += "\n"
-      text += part.text
+  /// Role and parts; where a part stands in the message does not matter to a judge.
+  private static func add(_ message: Message, to input: inout VerdictKey.Input) {
+    input.add(message.role.rawValue)
+    for part in message.parts where !part.isReadable || !part.text.isEmpty {
+      input.add(name(part.kind))
+      input.add(part.text)
     }
   }
 
   /// What Swift would print of a kind costs more than the hash.
   private static func name(_ kind: Part.Kind) -> String {
     switch kind {
-    case .text: "text "
-    case .toolName: "toolName "
-    case .toolArguments: "toolArguments "
-    case .media: "media "
-    case .opaque: "opaque "
+    case .text: "text"
+    case .toolName: "toolName"
+    case .toolArguments: "toolArguments"
+    case .media: "media"
+    case .opaque: "opaque"
     }
   }
 }

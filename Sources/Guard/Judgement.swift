@@ -39,7 +39,11 @@ public struct Judgement: Sendable {
       trace: query.trace, tenant: query.principal.name)
     started = .now
     self.lane = lane
-    if lane == nil || search.isShort { phrases = search.found(today: LogLine.today()) }
+    if plan.looksForNoPhrases {
+      phrases = PhraseSearch.Found()
+    } else if lane == nil || search.isShort {
+      phrases = search.found(today: LogLine.today())
+    }
   }
 
   // MARK: The verdict
@@ -94,7 +98,7 @@ public struct Judgement: Sendable {
     seat.metrics.record(decision.failures, took: ended - started)
     self.seat.metrics.record(report.events)
     return Verdict(
-      id: Identifier.make("cls_", digits: 24), decision: decision, direction: request.direction, policy: plan.policy,
+      id: VerdictID(), decision: decision, direction: request.direction, policy: plan.policy,
       judge: seat.description, categoriesNotJudged: unscored, contextNotUsed: report.contextNotUsed,
       events: report.events,
       output: decision.action == .mask ? masked(decision.findings) : nil,
@@ -156,7 +160,9 @@ public struct Judgement: Sendable {
   /// Nobody reads what is not text, in or out of scope; what is in scope is in the decision already.
   private func reportUnreadableContext(_ report: inout JudgeReport) {
     let messages = request.conversation.messages
-    guard messages.count > request.scope.count else { return }
+    guard messages.count > request.scope.count,
+      messages.contains(where: { $0.parts.contains { !$0.isReadable } })
+    else { return }
     let reported = Set(report.contextNotUsed.map(\.path.message)).union(request.scope)
     for (index, message) in messages.enumerated() where !reported.contains(index) {
       for part in message.parts where !part.isReadable {

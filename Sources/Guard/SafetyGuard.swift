@@ -38,6 +38,7 @@ public final class SafetyGuard: Sendable {
   private let plans: [String: PolicyPlan]
   private let defaultPlan: PolicyPlan?
   private let seats: [String: JudgeSeat]
+  private let fallbacks: [String: JudgeSeat]
   private let lane: WorkerLane?
 
   /// A guard over loaded policies and judges.
@@ -53,6 +54,7 @@ public final class SafetyGuard: Sendable {
     self.settings = settings
     let seats = self.judges.mapValues { JudgeSeat(judge: $0, policies: policies, registry: registry) }
     self.seats = seats
+    fallbacks = settings.fallbacks.compactMapValues { seats[$0] }
     plans = policies.policies.mapValues { policy in
       PolicyPlan(policy: policy, seat: seats[policy.judge ?? settings.defaultJudge], registry: registry)
     }
@@ -76,10 +78,24 @@ public final class SafetyGuard: Sendable {
 
   /// Everything that comes before a judge is asked.
   public func begin(_ query: Query) throws(QueryError) -> Judgement {
-    guard let plan = query.policy.map({ plans[$0] }) ?? defaultPlan else { throw .unknownPolicy }
-    guard let seat = query.judge.map({ seats[$0] }) ?? plan.seat else { throw .unknownJudge }
-    let fallback = settings.fallbacks[seat.description.name].flatMap { seats[$0] }
+    guard let plan = plan(of: query) else { throw .unknownPolicy }
+    guard let seat = seat(of: query, plan) else { throw .unknownJudge }
+    let fallback = fallbacks.isEmpty ? nil : fallbacks[seat.description.name]
     return try Judgement(query, plan: plan, seat: seat, fallback: fallback, deadline: settings.deadline, lane: lane)
+  }
+
+  /// The policy and the judge of a query; nil where one of them is not there.
+  public func judging(_ query: Query) -> (policy: Policy, judge: JudgeDescription)? {
+    guard let plan = plan(of: query), let seat = seat(of: query, plan) else { return nil }
+    return (plan.policy, seat.description)
+  }
+
+  private func plan(of query: Query) -> PolicyPlan? {
+    if let name = query.policy { plans[name] } else { defaultPlan }
+  }
+
+  private func seat(of query: Query, _ plan: PolicyPlan) -> JudgeSeat? {
+    if let name = query.judge { seats[name] } else { plan.seat }
   }
 }
 
@@ -87,6 +103,8 @@ public final class SafetyGuard: Sendable {
 final class PolicyPlan: Sendable {
   let policy: Policy
   let matcher: PhraseMatcher
+  /// Whether the matcher is empty, as that of most policies is: to ask it would copy it.
+  let looksForNoPhrases: Bool
   let metrics: PolicyMetrics
   /// The judge of queries that name none; nil where it is not configured.
   let seat: JudgeSeat?
@@ -95,6 +113,7 @@ final class PolicyPlan: Sendable {
     self.policy = policy
     self.seat = seat
     matcher = PhraseMatcher(policy)
+    looksForNoPhrases = matcher.isEmpty
     metrics = PolicyMetrics(policy: policy, registry: registry)
   }
 }

@@ -1,4 +1,5 @@
 import Conversations
+import EventLoops
 import Policies
 import Screening
 
@@ -62,32 +63,70 @@ public struct Principal: Sendable, Equatable {
   public static let anonymous = Principal(name: "anonymous")
 }
 
-/// The answer to a query.
-public struct Verdict: Sendable {
-  /// `cls_` and 24 hexadecimal digits.
-  public var id: String
+/// The answer to a query. An object, because a copy of all that it says costs as much as saying it.
+public final class Verdict: Sendable {
+  /// The name of the verdict.
+  public let id: VerdictID
   /// Verdict, action, categories, coverage.
-  public var decision: Decision
+  public let decision: Decision
   /// Whose rules applied.
-  public var direction: Direction
+  public let direction: Direction
   /// The policy that decided.
-  public var policy: Policy
+  public let policy: Policy
   /// The judge that judged.
-  public var judge: JudgeDescription
+  public let judge: JudgeDescription
   /// Enabled categories of the policy that the judge never scores, as positions in the taxonomy.
-  public var categoriesNotJudged: [Int]
+  public let categoriesNotJudged: [Int]
   /// Context that the judge did not look at.
-  public var contextNotUsed: [UnusedContext]
+  public let contextNotUsed: [UnusedContext]
   /// What was done besides asking the judge once.
-  public var events: JudgeEvents
+  public let events: JudgeEvents
   /// With the action `mask`: the messages in scope with the spans replaced.
-  public var output: [MaskedMessage]?
+  public let output: [MaskedMessage]?
   /// From the request's arrival to the start of the judgement.
-  public var queueTime: Duration
+  public let queueTime: Duration
   /// What the judge took.
-  public var judgeTime: Duration
+  public let judgeTime: Duration
   /// From the request's arrival to the decision.
-  public var totalTime: Duration
+  public let totalTime: Duration
+
+  init(
+    id: VerdictID, decision: Decision, direction: Direction, policy: Policy, judge: JudgeDescription,
+    categoriesNotJudged: [Int], contextNotUsed: [UnusedContext], events: JudgeEvents, output: [MaskedMessage]?,
+    queueTime: Duration, judgeTime: Duration, totalTime: Duration
+  ) {
+    self.id = id
+    self.decision = decision
+    self.direction = direction
+    self.policy = policy
+    self.judge = judge
+    self.categoriesNotJudged = categoriesNotJudged
+    self.contextNotUsed = contextNotUsed
+    self.events = events
+    self.output = output
+    self.queueTime = queueTime
+    self.judgeTime = judgeTime
+    self.totalTime = totalTime
+  }
+}
+
+/// The name of a verdict: `cls_` and 24 hexadecimal digits that nobody can guess.
+public struct VerdictID: Sendable, Equatable, CustomStringConvertible {
+  private static let (prefix, digits): (StaticString, Int) = ("cls_", 24)
+  /// How many bytes the text has.
+  public static let count = prefix.utf8CodeUnitCount + digits
+  private let words: SIMD2<UInt64>
+
+  /// A new name.
+  init() { words = SIMD2(Identifier.word(), Identifier.word()) }
+
+  /// As answers and logs show it.
+  public var description: String { Identifier.text(Self.prefix, digits: Self.digits, words.x, words.y) }
+
+  /// Writes the text to `count` bytes.
+  public func write(to text: UnsafeMutableBufferPointer<UInt8>) {
+    Identifier.write(Self.prefix, digits: Self.digits, words.x, words.y, to: text)
+  }
 }
 
 /// A message in scope with its spans replaced.

@@ -6,30 +6,50 @@ import Screening
 public struct VerdictKey: Hashable, Sendable {
   private let words: SIMD4<UInt64>
 
-  /// SHA-256 over a key of this process and all values, each with its length.
+  /// The words are spread already.
+  public func hash(into hasher: inout Hasher) { hasher.combine(words.x) }
+
+  /// What is hashed, piece by piece: a key of this process and all values, each with its length.
   ///
   /// The key of the process keeps whoever learns of a hash from trying texts against it.
-  init(_ values: String...) {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(values.reduce(64) { $0 + $1.utf8.count + 8 })
-    bytes += Self.secret
-    for value in values {
+  struct Input {
+    fileprivate var bytes = VerdictKey.secret
+
+    /// Room for about so many bytes.
+    init(capacity: Int = 512) { bytes.reserveCapacity(capacity + bytes.count) }
+
+    /// One more value.
+    mutating func add(_ value: String) {
       var value = value
       value.withUTF8 { text in
-        withUnsafeBytes(of: text.count.littleEndian) { bytes += $0 }
-        bytes += text
+        withUnsafeBytes(of: text.count.littleEndian) { bytes.append(contentsOf: $0) }
+        bytes.append(contentsOf: text)
       }
     }
+
+    /// A hash, as one more value.
+    mutating func add(_ key: VerdictKey) {
+      withUnsafeBytes(of: MemoryLayout.size(ofValue: key.words).littleEndian) { bytes.append(contentsOf: $0) }
+      withUnsafeBytes(of: key.words) { bytes.append(contentsOf: $0) }
+    }
+  }
+
+  /// SHA-256 over what was gathered.
+  init(_ input: Input) {
     var words = SIMD4<UInt64>()
     let isDone = withUnsafeMutableBytes(of: &words) { digest in
-      ccrypto_sha256(bytes, bytes.count, digest.baseAddress?.assumingMemoryBound(to: UInt8.self))
+      ccrypto_sha256(input.bytes, input.bytes.count, digest.baseAddress?.assumingMemoryBound(to: UInt8.self))
     }
     precondition(isDone == 1, "SHA-256 is not available")
     self.words = words
   }
 
-  /// The hash as text, for what is hashed further.
-  var text: String { "\(words.x) \(words.y) \(words.z) \(words.w)" }
+  /// The hash of these values.
+  init(_ values: String...) {
+    var input = Input(capacity: values.reduce(0) { $0 + $1.utf8.count + 8 })
+    for value in values { input.add(value) }
+    self.init(input)
+  }
 
   private static let secret: [UInt8] = {
     var generator = SystemRandomNumberGenerator()

@@ -50,10 +50,25 @@ public final class ResponseWriter: @unchecked Sendable {
 
   // MARK: On the loop
 
+  /// Sends bytes as `write` does, but at once and without waiting: whoever writes so has to look at `isFull`. False where
+  /// nobody is there to take them. Call on the loop.
+  public func send(_ bytes: [UInt8]) -> Bool {
+    loop.preconditionOnLoop()
+    return take(bytes)
+  }
+
+  /// Whether more than a few of the bytes that were written wait for the client (64 KiB). Call on the loop.
+  public var isFull: Bool { connection.map { $0.output.count > Self.roomBytes } ?? false }
+
+  /// Whether the client has taken all that was written. Call on the loop.
+  public var isEmpty: Bool { connection?.output.isEmpty ?? true }
+
+  /// Called on the loop whenever the client has taken something and few bytes wait. Set it on the loop.
+  public var onRoom: (() -> Void)?
+
   private static let roomBytes = 65_536
 
   private var isOpen: Bool { state == .open }
-  private var isFull: Bool { connection.map { $0.output.count > Self.roomBytes } ?? false }
 
   private func take(_ bytes: [UInt8]) -> Bool {
     guard isOpen, let connection else { return false }
@@ -72,12 +87,17 @@ public final class ResponseWriter: @unchecked Sendable {
   func end() { if isOpen { state = .complete } }
 
   /// Some of what was written has been sent.
-  func drained() { if !isFull { room.signal() } }
+  func drained() {
+    guard !isFull else { return }
+    room.signal()
+    onRoom?()
+  }
 
   /// Nothing more is sent; whoever writes is told.
   func close() {
     state = .closed
     connection = nil
+    onRoom = nil
     room.signal()
   }
 }

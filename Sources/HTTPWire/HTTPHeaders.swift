@@ -2,7 +2,7 @@
 /// no string.
 public struct HTTPHeaders: Sendable {
   /// Where a field stands; heads are far below 4 GiB.
-  struct Field: Sendable {
+  struct Field: Sendable, BitwiseCopyable {
     var nameStart: UInt32
     var nameCount: UInt32
     var valueStart: UInt32
@@ -12,57 +12,109 @@ public struct HTTPHeaders: Sendable {
     var value: Range<Int> { Int(valueStart)..<Int(valueStart + valueCount) }
   }
 
-  let bytes: [UInt8]
-  let fields: [Field]
+  /// The bytes of the head, and behind them the fields: one piece of memory, because every request takes it.
+  private var storage: [UInt8]
+  private let headCount: Int
 
   /// How many fields there are.
-  public var count: Int { fields.count }
+  public private(set) var count = 0
 
-  /// The value of the first field of this name; `name` is lower-case ASCII.
-  public subscript(name: StaticString) -> String? {
-    for field in fields where matches(field, name) { return String(decoding: bytes[field.value], as: UTF8.self) }
-    return nil
+  /// The fields of a head that are still to be found in it.
+  init(of head: UnsafeBufferPointer<UInt8>) {
+    storage = []
+    storage.reserveCapacity(head.count + 16 * MemoryLayout<Field>.size)
+    storage.append(contentsOf: head)
+    headCount = head.count
   }
 
+  /// One more field.
+  mutating func append(_ field: Field) {
+    withUnsafeBytes(of: field) { storage.append(contentsOf: $0) }
+    count += 1
+  }
+
+  /// Calls `body` with every field and the bytes that it stands in, until it gives something.
+  @inline(__always)
+  func first<Found>(_ body: (Field, UnsafeBufferPointer<UInt8>) -> Found?) -> Found? {
+    storage.withUnsafeBufferPointer { bytes in
+      let raw = UnsafeRawBufferPointer(bytes)
+      for index in 0..<count {
+        let place = headCount &+ index &* MemoryLayout<Field>.size
+        if let found = body(raw.loadUnaligned(fromByteOffset: place, as: Field.self), bytes) { return found }
+      }
+      return nil
+    }
+  }
+
+  /// The same with those of a name.
+  @inline(__always)
+  private func first<Found>(
+    _ name: StaticString, _ body: (UnsafeBufferPointer<UInt8>) -> Found?
+  ) -> Found? {
+    first { field, bytes in
+      Self.matches(field, bytes, name) ? body(UnsafeBufferPointer(rebasing: bytes[field.value])) : nil
+    }
+  }
+
+  /// The value of the first field of this name; `name` is lower-case ASCII.
+  public subscript(name: StaticString) -> String? { first(name) { String(decoding: $0, as: UTF8.self) } }
+
   /// Whether there is a field of this name; `name` is lower-case ASCII.
-  public func contains(_ name: StaticString) -> Bool { fields.contains { matches($0, name) } }
+  public func contains(_ name: StaticString) -> Bool { first(name) { _ in true } ?? false }
 
   /// How many fields of this name there are; `name` is lower-case ASCII.
-  public func count(_ name: StaticString) -> Int { fields.count { matches($0, name) } }
+  public func count(_ name: StaticString) -> Int {
+    var count = 0
+    _ = first(name) { _ -> Never? in
+      count += 1
+      return nil
+    }
+    return count
+  }
 
   /// The values of all fields of this name, in order; `name` is lower-case ASCII.
   public func values(_ name: StaticString) -> [String] {
-    fields.filter { matches($0, name) }.map { String(decoding: bytes[$0.value], as: UTF8.self) }
+    var values: [String] = []
+    _ = first(name) { value -> Never? in
+      values.append(String(decoding: value, as: UTF8.self))
+      return nil
+    }
+    return values
   }
 
   /// Whether the first field of this name has exactly this value; no string is made.
   public func first(_ name: StaticString, is value: StaticString) -> Bool {
-    for field in fields where matches(field, name) {
-      guard field.valueCount == value.utf8CodeUnitCount else { return false }
-      let (start, expected) = (Int(field.valueStart), value.utf8Start)
-      return bytes.withUnsafeBufferPointer { bytes in
-        for offset in 0..<Int(field.valueCount) where bytes[start + offset] != expected[offset] { return false }
-        return true
-      }
-    }
-    return false
+    first(name) { found in
+      guard found.count == value.utf8CodeUnitCount else { return false }
+      for index in found.indices where found[index] != value.utf8Start[index] { return false }
+      return true
+    } ?? false
   }
 
   /// Names and values in order, as they were sent.
-  public var all: [(name: String, value: String)] {
-    fields.map { field in
-      (String(decoding: bytes[field.name], as: UTF8.self), String(decoding: bytes[field.value], as: UTF8.self))
+  public var all: [(name: String, value: String)] { fields { _ in true } }
+
+  /// Names and values, as they were sent, of the fields with one of these names, in order.
+  public func fields(_ names: HeaderNames) -> [(name: String, value: String)] { fields { names.contains($0) } }
+
+  private func fields(_ isWanted: (UnsafeBufferPointer<UInt8>) -> Bool) -> [(name: String, value: String)] {
+    var found: [(name: String, value: String)] = []
+    _ = first { field, bytes -> Never? in
+      let name = UnsafeBufferPointer(rebasing: bytes[field.name])
+      if isWanted(name) {
+        found.append((String(decoding: name, as: UTF8.self), String(decoding: bytes[field.value], as: UTF8.self)))
+      }
+      return nil
     }
+    return found
   }
 
-  private func matches(_ field: Field, _ name: StaticString) -> Bool {
+  @inline(__always)
+  private static func matches(_ field: Field, _ bytes: UnsafeBufferPointer<UInt8>, _ name: StaticString) -> Bool {
     guard Int(field.nameCount) == name.utf8CodeUnitCount else { return false }
     let (start, expected) = (Int(field.nameStart), name.utf8Start)
-    return bytes.withUnsafeBufferPointer { bytes in
-      for offset in 0..<Int(field.nameCount)
-      where lowercased(bytes[start + offset]) != expected[offset] { return false }
-      return true
-    }
+    for offset in 0..<Int(field.nameCount) where lowercased(bytes[start &+ offset]) != expected[offset] { return false }
+    return true
   }
 }
 

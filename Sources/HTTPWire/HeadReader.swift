@@ -25,7 +25,7 @@ struct HeadReader {
     let method = try self.method()
     let target = try self.target()
     let version = try self.version()
-    let headers = HTTPHeaders(bytes: Array(bytes), fields: try fields())
+    let headers = try headers()
     let (path, query) = try RequestTarget.split(UnsafeBufferPointer(rebasing: bytes[target]), method: method)
     guard framing.hosts == 1 || (framing.hosts == 0 && version == .http10) else { throw .badHost }
     let body = try self.body(version)
@@ -101,17 +101,16 @@ struct HeadReader {
 
   // MARK: The fields
 
-  private mutating func fields() throws(HTTPError) -> [HTTPHeaders.Field] {
-    var fields: [HTTPHeaders.Field] = []
-    fields.reserveCapacity(16)
+  private mutating func headers() throws(HTTPError) -> HTTPHeaders {
+    var headers = HTTPHeaders(of: bytes)
     // The head ends in CRLF CRLF, so a line is never without its end.
     while position + 2 < bytes.count {
-      guard fields.count < limits.headerCount else { throw .headTooLarge }
+      guard headers.count < limits.headerCount else { throw .headTooLarge }
       let field = try Self.field(in: bytes, at: &position)
       try note(field)
-      fields.append(field)
+      headers.append(field)
     }
-    return fields
+    return headers
   }
 
   /// One field line, with its CRLF.

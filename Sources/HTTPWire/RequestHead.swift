@@ -1,5 +1,5 @@
-/// The head of a request: what is known before its body.
-public struct RequestHead: Sendable {
+/// The head of a request: what is known before its body. An object, because it goes with the request everywhere.
+public final class RequestHead: Sendable {
   /// The versions that are spoken.
   public enum Version: Sendable, Equatable {
     case http10, http11
@@ -13,19 +13,33 @@ public struct RequestHead: Sendable {
   }
 
   /// The method, as `POST`; case matters.
-  public var method: String
+  public let method: String
   /// The path of the target, as `/v1/classify`; not decoded.
-  public var path: String
+  public let path: String
   /// What follows the question mark; nil without one.
-  public var query: String?
+  public let query: String?
   /// The version.
-  public var version: Version
+  public let version: Version
   /// The header fields.
-  public var headers: HTTPHeaders
+  public let headers: HTTPHeaders
   /// The framing of the body.
-  public var body: Body
+  public let body: Body
   /// Whether the client waits for `100 Continue` before it sends the body.
-  public var expectsContinue: Bool
+  public let expectsContinue: Bool
   /// Whether the client wants to use the connection again.
-  public var keepsAlive: Bool
+  public let keepsAlive: Bool
+
+  init(
+    method: String, path: String, query: String?, version: Version, headers: HTTPHeaders, body: Body,
+    expectsContinue: Bool, keepsAlive: Bool
+  ) {
+    self.method = method
+    self.path = path
+    self.query = query
+    self.version = version
+    self.headers = headers
+    self.body = body
+    self.expectsContinue = expectsContinue
+    self.keepsAlive = keepsAlive
+  }
 }

@@ -75,7 +75,11 @@ public enum ResponseHead {
   /// Nearly every text may stand as it is, and a copy is faster than a filter.
   @inline(__always)
   private static func append(_ text: String, to bytes: inout [UInt8], keeping isAllowed: (UInt8) -> Bool) {
-    if text.utf8.allSatisfy(isAllowed) { bytes += text.utf8 } else { bytes += text.utf8.filter(isAllowed) }
+    let isDone: Void? = text.utf8.withContiguousStorageIfAvailable { text in
+      for byte in text where !isAllowed(byte) { return bytes.append(contentsOf: text.filter(isAllowed)) }
+      bytes.append(contentsOf: text)
+    }
+    if isDone == nil { bytes += text.utf8.filter(isAllowed) }
   }
 
   /// What tells a client to send the body it holds back.

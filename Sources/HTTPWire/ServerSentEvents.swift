@@ -1,3 +1,5 @@
+import Glibc
+
 /// One event of an event stream, with the bytes it came in.
 public struct ServerSentEvent: Sendable, Equatable {
   /// The value of the last `event:` line; nil without one.
@@ -27,88 +29,156 @@ public enum EventStreamError: Error, Sendable, Equatable {
   case badUTF8
 }
 
+/// An event as it stands in the bytes of a stream. It is good as long as the bytes are.
+public struct EventBytes {
+  /// From the end of the event before to the end of the blank line.
+  public let bytes: UnsafeBufferPointer<UInt8>
+  /// Whether it is the first of its stream, where a byte order mark may stand.
+  let isFirst: Bool
+
+  /// An event that is not the first of its stream.
+  public init(_ bytes: UnsafeBufferPointer<UInt8>) { self.init(bytes: bytes, isFirst: false) }
+
+  init(bytes: UnsafeBufferPointer<UInt8>, isFirst: Bool) {
+    self.bytes = bytes
+    self.isFirst = isFirst
+  }
+}
+
 /// Takes the events out of an event stream (WHATWG HTML §9.2) that may come in any pieces. No I/O.
 ///
 /// Line ends are CR, LF or CRLF, mixed as they come. An event whose blank line ends in CR is held until the next byte,
-/// which may be the LF that belongs to it.
+/// which may be the LF that belongs to it. Bytes are kept only of an event that is not whole.
 public struct EventStreamParser: Sendable {
   private let limit: Int
+  /// What came of the event that is not whole yet.
   private var pending: [UInt8] = []
-  /// Where the line that is being read begins in `pending`.
-  private var lineStart = 0
+  /// How far it was looked at, and where its last line begins.
+  private var (seen, lineStart) = (0, 0)
   private var isAfterCR = false
-  /// Whether `pending` is an event already unless one LF follows.
+  /// Whether it is an event already unless one LF follows.
   private var isWhole = false
   private var isAtStart = true
 
   /// A parser that refuses events of more than `limit` bytes, line ends and comments among them.
   public init(limit: Int) { self.limit = limit }
 
+  /// Reads bytes and hands on the events that they complete, those before a failure too, until `take` says that it wants
+  /// no more of this stream.
+  public mutating func feed(
+    _ bytes: UnsafeBufferPointer<UInt8>, _ take: (EventBytes) -> Bool
+  ) throws(EventStreamError) {
+    guard !pending.isEmpty else {
+      let end = try scan(bytes, take)
+      if end < bytes.count { pending = Array(bytes[end...]) }
+      return
+    }
+    var whole: [UInt8] = []
+    swap(&whole, &pending)
+    whole.append(contentsOf: bytes)
+    let end = try whole.withUnsafeBufferPointer { bytes throws(EventStreamError) in try scan(bytes, take) }
+    whole.removeSubrange(..<end)
+    pending = whole.isEmpty ? [] : whole
+  }
+
   /// Reads bytes and appends the events that they complete; those before a failure are appended too.
   public mutating func feed(
-    _ bytes: some RandomAccessCollection<UInt8>, into events: inout [ServerSentEvent]
+    _ bytes: some Sequence<UInt8>, into events: inout [ServerSentEvent]
   ) throws(EventStreamError) {
-    var rest = bytes[...]
-    while let byte = rest.first {
-      // Most of a line says nothing of where it ends: it is taken in one piece.
-      if !isWhole, !Self.isLineEnd(byte) {
-        let run = rest.prefix(limit - pending.count).prefix { !Self.isLineEnd($0) }
-        guard !run.isEmpty else { throw .eventTooLong }
-        pending += run
-        isAfterCR = false
-        rest = rest[run.endIndex...]
-        continue
-      }
-      rest = rest.dropFirst()
-      let isSecondHalf = byte == 0x0A && isAfterCR
-      if isWhole, !isSecondHalf { events.append(try take()) }
-      guard pending.count < limit else { throw .eventTooLong }
-      pending.append(byte)
-      isAfterCR = byte == 0x0D
-      if isSecondHalf {
-        lineStart = pending.count
-        if isWhole { events.append(try take()) }
-      } else if byte == 0x0A || byte == 0x0D {
-        let isBlank = lineStart + markLength == pending.count - 1
-        lineStart = pending.count
-        isWhole = isBlank && byte == 0x0D
-        if isBlank, byte == 0x0A { events.append(try take()) }
+    var failure: EventStreamError?
+    try Array(bytes).withUnsafeBufferPointer { bytes throws(EventStreamError) in
+      try feed(bytes) { event in
+        do throws(EventStreamError) { events.append(try ServerSentEvent(event)) } catch { failure = error }
+        return failure == nil
       }
     }
+    if let failure { throw failure }
   }
 
-  private static func isLineEnd(_ byte: UInt8) -> Bool { byte == 0x0A || byte == 0x0D }
-
-  /// Ends the stream; returns an event that only waited for a possible LF, and the bytes of one that was cut.
-  public mutating func finish() throws(EventStreamError) -> (event: ServerSentEvent?, rest: [UInt8]) {
-    let event = isWhole ? try take() : nil
-    defer { pending = [] }
-    return (event, pending)
+  /// Ends the stream; hands on an event that only waited for a possible LF, and returns the bytes of one that was cut.
+  @discardableResult public mutating func finish(_ take: (EventBytes) -> Void) -> [UInt8] {
+    let rest = pending
+    pending = []
+    guard isWhole else { return rest }
+    rest.withUnsafeBufferPointer { take(EventBytes(bytes: $0, isFirst: isAtStart)) }
+    return []
   }
 
-  /// The bytes of a byte order mark, where the line that is being read is the first of the stream and begins with one.
-  private var markLength: Int { isAtStart && lineStart == 0 && pending.starts(with: Self.mark) ? Self.mark.count : 0 }
-
-  /// Room for most events.
-  private static let keptCapacity = 4_096
-  private static let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
-
-  private mutating func take() throws(EventStreamError) -> ServerSentEvent {
-    // A copy of just its size: it may be held for long, and room to grow is half of what `pending` takes.
-    let raw = pending.withUnsafeBufferPointer { Array($0) }
-    let hasMark = isAtStart && raw.starts(with: Self.mark)
-    pending.removeAll(keepingCapacity: pending.capacity <= Self.keptCapacity)
-    (lineStart, isWhole, isAfterCR, isAtStart) = (0, false, false, false)
-    guard let text = String(validating: hasMark ? raw.dropFirst(Self.mark.count) : raw[...], as: UTF8.self) else {
-      throw .badUTF8
+  /// Hands on the events that are whole; where the one begins that is not.
+  private mutating func scan(
+    _ bytes: UnsafeBufferPointer<UInt8>, _ take: (EventBytes) -> Bool
+  ) throws(EventStreamError) -> Int {
+    var (start, line, next) = (0, lineStart, seen)
+    (lineStart, seen) = (0, 0)
+    var lines = LineEnds(bytes)
+    while next < bytes.count {
+      var isEnd = false
+      if isAfterCR {
+        // An LF belongs to the line end before it.
+        if bytes[next] == 0x0A { (next, line) = (next + 1, next + 1) }
+        isEnd = isWhole
+        (isAfterCR, isWhole) = (false, false)
+      } else if let end = lines.next(from: next) {
+        let isBlank = end == line + (isAtStart && line == start ? ServerSentEvent.markLength(bytes[start...]) : 0)
+        (next, line) = (end + 1, end + 1)
+        isAfterCR = bytes[end] == 0x0D
+        isWhole = isBlank && isAfterCR
+        isEnd = isBlank && !isAfterCR
+      } else {
+        next = bytes.count
+      }
+      guard isEnd else { continue }
+      guard next - start <= limit else { throw .eventTooLong }
+      let event = EventBytes(bytes: UnsafeBufferPointer(rebasing: bytes[start..<next]), isFirst: isAtStart)
+      isAtStart = false
+      (start, line) = (next, next)
+      guard take(event) else { return bytes.count }
     }
-    var event = ServerSentEvent(raw: raw)
-    for line in text.utf8.split(whereSeparator: Self.isLineEnd) { event.read(line) }
-    return event
+    guard bytes.count - start <= limit else { throw .eventTooLong }
+    (seen, lineStart) = (bytes.count - start, line - start)
+    return start
+  }
+}
+
+/// Finds line feeds and carriage returns, each byte looked at once for either.
+private struct LineEnds {
+  private let bytes: UnsafeBufferPointer<UInt8>
+  /// Where the next of each is, as far as it is known: at or behind what was asked for last.
+  private var (feed, carriage) = (-1, -1)
+
+  init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
+
+  /// The first at or after `start`; nil where there is none.
+  mutating func next(from start: Int) -> Int? {
+    if feed < start { feed = find(0x0A, from: start) }
+    if carriage < start { carriage = find(0x0D, from: start) }
+    let first = min(feed, carriage)
+    return first < bytes.count ? first : nil
+  }
+
+  private func find(_ byte: Int32, from start: Int) -> Int {
+    guard let base = UnsafeRawPointer(bytes.baseAddress) else { return 0 }
+    return memchr(base + start, byte, bytes.count - start).map { UnsafeRawPointer($0) - base } ?? bytes.count
   }
 }
 
 extension ServerSentEvent {
+  /// Reads an event.
+  ///
+  /// - Throws: where it is not UTF-8.
+  public init(_ event: EventBytes) throws(EventStreamError) {
+    let bytes = event.bytes
+    let start = event.isFirst ? Self.markLength(bytes[...]) : 0
+    guard let text = String(validating: bytes[start...], as: UTF8.self) else { throw .badUTF8 }
+    self.init(raw: Array(bytes))
+    for line in text.utf8.split(whereSeparator: { $0 == 0x0A || $0 == 0x0D }) { read(line) }
+  }
+
+  /// The bytes of a byte order mark, where these begin with one.
+  fileprivate static func markLength(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> Int {
+    bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+  }
+
   /// One line that is not blank.
   fileprivate mutating func read(_ line: Substring.UTF8View) {
     let end = line.firstIndex(of: UInt8(ascii: ":")) ?? line.endIndex

@@ -1,5 +1,15 @@
 import EventLoops
 
+/// Takes the body of an answer on the loop, as it comes.
+public protocol AnswerReader: AnyObject {
+  /// Whether more of the body may come. Where not the server waits, and `UpstreamAnswer.resume` is to be called.
+  var wantsMore: Bool { get }
+  /// Bytes of the body came; they are gone when this returns. The answer may be cancelled here, not resumed.
+  func received(_ bytes: UnsafeBufferPointer<UInt8>)
+  /// Nothing more comes: the body is whole, or why it is not. Not called once the answer was cancelled.
+  func ended(_ failure: BackendFailure?)
+}
+
 /// An answer whose head is there, and whose body is read in pieces as it comes.
 public final class UpstreamAnswer: Sendable {
   /// The HTTP status.
@@ -34,8 +44,20 @@ public final class UpstreamAnswer: Sendable {
 
   private func take() -> Result<[UInt8]?, BackendFailure> {
     let next = stream.take()
-    if stream.takesUp() { transfer.resume() }
+    resume()
     return next
+  }
+
+  /// Hands all of the body that nobody has read yet to a reader, in the place of `next`: no task waits and no byte is
+  /// copied. Call on the loop that the answer came on, once.
+  public func read(by reader: any AnswerReader) {
+    transfer.loop.preconditionOnLoop()
+    stream.hand(to: reader)
+  }
+
+  /// Lets the server go on where it was left to wait, if there is room. Call on the loop.
+  public func resume() {
+    if stream.takesUp() { transfer.resume() }
   }
 
   /// Takes the call off the wire at once; what was not read is gone. It is also done when the answer is let go.
@@ -60,6 +82,8 @@ final class AnswerStream: TransferSink, @unchecked Sendable {
   private var headBytes = 0
   private var waiting: [UInt8] = []
   private var isPaused = false
+  /// Who gets what comes; nil where it is kept until it is asked for.
+  private var reader: (any AnswerReader)?
 
   /// How much may wait before the server has to.
   private static let windowBytes = 262_144
@@ -94,14 +118,18 @@ final class AnswerStream: TransferSink, @unchecked Sendable {
   }
 
   func take(body bytes: UnsafeRawBufferPointer) -> Intake {
-    guard waiting.count < Self.windowBytes else {
+    guard hasRoom else {
       isPaused = true
       idle?.pause()
       return .later
     }
-    waiting.append(contentsOf: bytes)
     idle?.restart()
-    change.signal()
+    if let reader {
+      reader.received(bytes.assumingMemoryBound(to: UInt8.self))
+    } else {
+      waiting.append(contentsOf: bytes)
+      change.signal()
+    }
     return .taken
   }
 
@@ -110,9 +138,15 @@ final class AnswerStream: TransferSink, @unchecked Sendable {
     idle = nil
     if failure == .cancelled { waiting = [] }
     // What a broken stream is called matters before the head; behind it the body has broken off.
-    outcome = .some(hasHead && failure == .garbage ? .truncated : failure)
+    let outcome = hasHead && failure == .garbage ? .truncated : failure
+    self.outcome = .some(outcome)
     change.signal()
+    let reader = reader
+    self.reader = nil
+    if failure != .cancelled { reader?.ended(outcome) }
   }
+
+  private var hasRoom: Bool { reader?.wantsMore ?? (waiting.count < Self.windowBytes) }
 
   // MARK: What is read
 
@@ -126,9 +160,17 @@ final class AnswerStream: TransferSink, @unchecked Sendable {
     return outcome.map { .failure($0) } ?? .success(nil)
   }
 
+  /// Hands what waits to a reader, and all that follows.
+  func hand(to reader: any AnswerReader) {
+    let came = waiting
+    waiting = []
+    if !came.isEmpty { came.withUnsafeBufferPointer { reader.received($0) } }
+    if let outcome { reader.ended(outcome) } else { self.reader = reader }
+  }
+
   /// Whether the server was left to wait, and need not any longer.
   func takesUp() -> Bool {
-    guard isPaused, outcome == nil, waiting.count < Self.windowBytes else { return false }
+    guard isPaused, outcome == nil, hasRoom else { return false }
     isPaused = false
     idle?.restart()
     return true

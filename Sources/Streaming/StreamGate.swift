@@ -76,10 +76,13 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   }
 
   private struct LaneState {
+    let name: Lane
     let kind: Kind
     /// UTF-8 from character `start` on.
     var text: [UInt8] = []
     var start = 0
+    /// A character at or before the one that the next stretch begins with, and where it stands in `text`.
+    var mark = (character: 0, byte: 0)
     var received = 0
     var settled = 0
     /// The characters whose verdict is awaited.
@@ -92,39 +95,61 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     /// Whether all of it passed in parts only, and the whole is still to be judged.
     var owesWhole = false
 
-    init(kind: Kind) { self.kind = kind }
+    init(_ name: Lane, _ kind: Kind) {
+      self.name = name
+      self.kind = kind
+    }
 
-    /// Takes so many characters more; how many there are then.
-    mutating func append(_ text: String, _ characters: Int, at now: ContinuousClock.Instant) -> Int {
+    /// Takes so many characters more.
+    mutating func append(_ text: some Collection<UInt8>, _ characters: Int, at now: ContinuousClock.Instant) {
       // A lane that goes on after its end is judged on.
       isEnded = false
-      self.text += text.utf8
+      self.text += text
       received += characters
       if characters > 0, waitingSince == nil { waitingSince = now }
-      return received
     }
 
     var isInFlight: Bool { asked != nil }
     var isDone: Bool { isEnded && !hasOpenText }
     /// Whether something of it has to be judged now or later.
     var hasOpenText: Bool { received > settled || (owesWhole && isEnded) }
+
+    /// Where a character begins in `text`.
+    func byte(ofCharacter character: Int) -> Int {
+      if character == received { return text.count }
+      var (left, index) = character >= mark.character ? (character - mark.character, mark.byte) : (character - start, 0)
+      while index < text.count {
+        if text[index] & 0xC0 != 0x80 {
+          if left == 0 { return index }
+          left -= 1
+        }
+        index += 1
+      }
+      return index
+    }
   }
 
+  /// What must be settled before an event may leave.
+  private typealias Need = (place: Int, through: Int)
+
   private struct Held {
-    var bytes: [UInt8]
-    /// What must be settled before it may leave.
-    var needs: [(lane: Lane, through: Int)]
-    var needsAll: Bool
+    var length: Int
+    /// Most events need one thing or none.
+    var need: Need?
+    var needs: [Need] = []
+    var needsAll = false
   }
 
   /// How it judges.
   public let settings: StreamSettings
   /// Whether texts are kept to their end, for events that repeat them.
   private let keepsText: Bool
-  private var lanes: [Lane: LaneState] = [:]
-  /// The order in which lanes were seen first, so that the same stream asks in the same order.
-  private var order: [Lane] = []
-  private var held: [Held] = []
+  /// In the order in which they were seen first, so that the same stream asks in the same order.
+  private var lanes: [LaneState] = []
+  private var places: [Lane: Int] = [:]
+  private var held = Queue<Held>()
+  /// The events that are held, verbatim.
+  private var heldEvents = Queue<UInt8>()
   /// Bytes of events and texts that are held.
   public private(set) var heldBytes = 0
   /// Whether it ended the answer.
@@ -143,19 +168,19 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   }
 
   /// Whether everything was released.
-  public var isFinished: Bool { isHalted || (hasEnded && held.isEmpty && lanes.values.allSatisfy { $0.isDone }) }
+  public var isFinished: Bool { isHalted || (hasEnded && held.isEmpty && lanes.allSatisfy { $0.isDone }) }
 
   /// Whether more may be read: what is held is bounded, and waiting for verdicts makes the sender wait.
   public var wantsMore: Bool { !isHalted && (heldBytes <= settings.bufferBytes || !isJudging) }
 
   // Key paths into a generic type are made anew at every use, which costs more than all else that an event does here.
-  private var isJudging: Bool { lanes.values.contains { $0.isInFlight } }
+  private var isJudging: Bool { lanes.contains { $0.isInFlight } }
 
   /// When `tick` is to be called, if nothing happens before.
   public var nextDeadline: ContinuousClock.Instant? {
     guard settings.mode == .window, !isHalted else { return nil }
     var first: ContinuousClock.Instant?
-    for lane in lanes.values where lane.kind == .text && !lane.isInFlight && !lane.isDoubtful {
+    for lane in lanes where lane.kind == .text && !lane.isInFlight && !lane.isDoubtful {
       if let since = lane.waitingSince { first = min(first ?? since, since) }
     }
     return first.map { $0 + settings.delay }
@@ -166,27 +191,61 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   /// An event came.
   public mutating func received(_ event: Event, at now: ContinuousClock.Instant) -> [Action] {
     guard !isHalted, !hasEnded else { return [] }
-    var needs: [(lane: Lane, through: Int)] = []
-    for delta in event.deltas { needs.append((delta.lane, append(delta.text, to: delta.lane, delta.kind, at: now))) }
+    var needs: [Need] = []
+    for delta in event.deltas { needs.append(append(delta.text, to: place(of: delta.lane, delta.kind), at: now)) }
     for snapshot in event.snapshots {
-      guard let lane = lanes[snapshot.lane] else {
-        needs.append((snapshot.lane, append(snapshot.text, to: snapshot.lane, .text, at: now)))
+      guard let place = places[snapshot.lane] else {
+        needs.append(append(snapshot.text, to: place(of: snapshot.lane, .text), at: now))
         continue
       }
+      let lane = lanes[place]
       // What cannot be compared any more is not taken for equal.
       guard lane.start == 0, lane.text.elementsEqual(snapshot.text.utf8) else { return halt(.inconsistent) }
-      needs.append((snapshot.lane, lane.received))
+      needs.append((place, lane.received))
     }
     for lane in event.ended {
-      guard let state = lanes[lane] else { continue }
-      lanes[lane]?.isEnded = true
-      needs.append((lane, state.received))
+      guard let place = places[lane] else { continue }
+      lanes[place].isEnded = true
+      needs.append((place, lanes[place].received))
     }
-    held.append(Held(bytes: event.bytes, needs: needs, needsAll: event.isLast))
+    var entry = Held(length: event.bytes.count, need: needs.first, needsAll: event.isLast)
+    if needs.count > 1 { entry.needs = Array(needs.dropFirst()) }
+    held.append(entry)
+    heldEvents.append(event.bytes)
     heldBytes += event.bytes.count
     if event.isLast { end() }
     return proceed(at: now)
   }
+
+  /// An event came that adds a bit of text to a lane and does nothing else: `received` of such an event, for less.
+  ///
+  /// - Parameters:
+  ///   - text: UTF-8, not empty.
+  ///   - place: What `place(of:)` says of the lane.
+  ///   - event: The event, verbatim.
+  public mutating func received(
+    _ text: UnsafeBufferPointer<UInt8>, at place: Int, event: UnsafeBufferPointer<UInt8>,
+    at now: ContinuousClock.Instant
+  ) -> [Action] {
+    guard !isHalted, !hasEnded else { return [] }
+    let characters = text.reduce(into: 0) { $0 &+= $1 & 0xC0 == 0x80 ? 0 : 1 }
+    received += characters
+    heldBytes += text.count + event.count
+    let wasEnded = lanes[place].isEnded
+    lanes[place].append(text, characters, at: now)
+    let through = lanes[place].received
+    held.append(Held(length: event.count, need: (place, through)))
+    heldEvents.append(event)
+    // Until a stretch is full nothing is asked, and so nothing becomes free.
+    let isQuiet =
+      settings.mode != .tailHold && !wasEnded && heldBytes <= settings.bufferBytes && lanes[place].kind == .text
+      && (settings.mode == .holdAll || through - lanes[place].settled < settings.size || lanes[place].isInFlight
+        || lanes[place].isDoubtful)
+    return isQuiet ? [] : proceed(at: now)
+  }
+
+  /// What a lane is called in `received` of a bit of text; nil where it has had no text.
+  public func place(of lane: Lane) -> Int? { places[lane] }
 
   /// The stream has ended, with its last event or without.
   public mutating func ended(at now: ContinuousClock.Instant) -> [Action] {
@@ -201,7 +260,8 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   public mutating func assessed(
     _ assessment: Assessment, passes: Bool, isCertain: Bool = false, at now: ContinuousClock.Instant
   ) -> [Action] {
-    guard !isHalted, var lane = lanes[assessment.lane], let asked = lane.asked else { return [] }
+    guard !isHalted, let place = places[assessment.lane], let asked = lanes[place].asked else { return [] }
+    var lane = lanes[place]
     lane.asked = nil
     let isAll = asked == 0..<lane.received
     let canWait = settings.finding == .hold && lane.kind == .text
@@ -209,14 +269,14 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
       // A second finding, in all that came, stays found however much follows.
       if isCertain || !canWait || lane.isDoubtful || (isAll && lane.isEnded) { return halt(.verdict) }
       lane.isDoubtful = true
-      lanes[assessment.lane] = lane
+      lanes[place] = lane
       return proceed(at: now)
     }
     lane.isDoubtful = false
     lane.owesWhole = canWait && !isAll
     lane.settled = max(lane.settled, asked.upperBound)
-    trim(&lane)
-    lanes[assessment.lane] = lane
+    lanes[place] = lane
+    trim(place)
     return [.settled(assessment.lane, through: lane.settled)] + proceed(at: now)
   }
 
@@ -229,27 +289,31 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
 
   private mutating func end() {
     hasEnded = true
-    for lane in order { lanes[lane]?.isEnded = true }
+    for place in lanes.indices { lanes[place].isEnded = true }
   }
 
   private mutating func halt(_ reason: Halt) -> [Action] {
     isHalted = true
-    held = []
-    lanes = [:]
+    (held, heldEvents) = (Queue(), Queue())
+    (lanes, places) = ([], [:])
     heldBytes = 0
     return [.halt(reason)]
   }
 
-  /// Adds text to a lane; the characters that the lane has then.
-  private mutating func append(
-    _ text: String, to name: Lane, _ kind: Kind, at now: ContinuousClock.Instant
-  ) -> Int {
+  private mutating func place(of name: Lane, _ kind: Kind) -> Int {
+    if let place = places[name] { return place }
+    places[name] = lanes.count
+    lanes.append(LaneState(name, kind))
+    return lanes.count - 1
+  }
+
+  /// Adds text to a lane, all of which the event that brought it needs.
+  private mutating func append(_ text: String, to place: Int, at now: ContinuousClock.Instant) -> Need {
     let characters = text.unicodeScalars.count
     received += characters
     heldBytes += text.utf8.count
-    let count = lanes[name, default: LaneState(kind: kind)].append(text, characters, at: now)
-    if count == characters, !order.contains(name) { order.append(name) }
-    return count
+    lanes[place].append(text.utf8, characters, at: now)
+    return (place, lanes[place].received)
   }
 
   private mutating func proceed(at now: ContinuousClock.Instant) -> [Action] {
@@ -258,47 +322,44 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     guard heldBytes > settings.bufferBytes, !isJudging, !held.isEmpty else { return actions }
     // Nobody is asked and still nothing can leave: the room is used up by text that waits for its end.
     guard settings.overflow == .judge else { return actions + halt(.overflow) }
-    for name in order where lanes[name]?.kind == .text {
-      if let assessment = request(name) { actions.append(.assess(assessment)) }
+    for place in lanes.indices where lanes[place].kind == .text {
+      if let assessment = request(place) { actions.append(.assess(assessment)) }
     }
     return isJudging ? actions : actions + halt(.overflow)
   }
 
   private mutating func assessments(at now: ContinuousClock.Instant) -> [Action] {
     var actions: [Action] = []
-    for name in order {
-      guard let lane = lanes[name], !lane.isInFlight, lane.hasOpenText, isDue(lane, at: now),
-        let assessment = request(name)
-      else { continue }
-      actions.append(.assess(assessment))
+    for place in lanes.indices where isDue(place, at: now) {
+      if let assessment = request(place) { actions.append(.assess(assessment)) }
     }
     return actions
   }
 
-  private func isDue(_ lane: LaneState, at now: ContinuousClock.Instant) -> Bool {
-    if lane.isEnded || lane.kind == .opaque { return true }
-    guard lane.kind == .text, settings.mode == .window, !lane.isDoubtful else { return false }
-    return lane.received - lane.settled >= settings.size
-      || lane.waitingSince.map { $0 + settings.delay <= now } ?? false
+  private func isDue(_ place: Int, at now: ContinuousClock.Instant) -> Bool {
+    if lanes[place].isEnded || lanes[place].kind == .opaque { return true }
+    guard lanes[place].kind == .text, settings.mode == .window, !lanes[place].isDoubtful else { return false }
+    return lanes[place].received - lanes[place].settled >= settings.size
+      || lanes[place].waitingSince.map { $0 + settings.delay <= now } ?? false
   }
 
   /// What of a lane is to be judged next; nil where nothing is.
-  private mutating func request(_ name: Lane) -> Assessment? {
-    guard var lane = lanes[name], !lane.isInFlight, lane.hasOpenText else { return nil }
+  private mutating func request(_ place: Int) -> Assessment? {
+    guard !lanes[place].isInFlight, lanes[place].hasOpenText else { return nil }
+    let lane = lanes[place]
     let isWhole = lane.isDoubtful || (settings.finding == .hold && lane.isEnded)
     let overlap = lane.kind == .text ? settings.overlap : 0
     let first = isWhole ? lane.start : max(lane.start, lane.settled - overlap)
     // What comes faster than it is judged is judged in stretches all the same: a judge may find more too long.
     let isStretch = !isWhole && lane.kind == .text && settings.mode == .window
     let end = isStretch ? min(lane.received, lane.settled + Self.mostSizes * settings.size) : lane.received
-    lane.asked = first..<end
-    if end == lane.received { lane.waitingSince = nil }
-    let from = Self.index(ofCharacter: first - lane.start, in: lane.text)
-    let to = end == lane.received ? lane.text.count : Self.index(ofCharacter: end - lane.start, in: lane.text)
+    let bytes = lane.byte(ofCharacter: first)..<lane.byte(ofCharacter: end)
     judged += end - first
-    lanes[name] = lane
+    lanes[place].asked = first..<end
+    if !isWhole { lanes[place].mark = (first, bytes.lowerBound) }
+    if end == lane.received { lanes[place].waitingSince = nil }
     return Assessment(
-      lane: name, text: String(decoding: lane.text[from..<to], as: UTF8.self), through: end,
+      lane: lane.name, text: String(decoding: lane.text[bytes], as: UTF8.self), through: end,
       isWhole: first == 0 && end == lane.received && lane.isEnded)
   }
 
@@ -306,52 +367,68 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   private static var mostSizes: Int { 4 }
 
   /// Forgets what no later stretch needs.
-  private mutating func trim(_ lane: inout LaneState) {
-    guard !keepsText, settings.mode == .window, settings.finding == .block, lane.kind != .whole else { return }
-    let first = max(lane.start, lane.settled - settings.overlap)
-    let end = Self.index(ofCharacter: first - lane.start, in: lane.text)
-    lane.text.removeSubrange(..<end)
-    lane.start = first
+  private mutating func trim(_ place: Int) {
+    guard !keepsText, settings.mode == .window, settings.finding == .block, lanes[place].kind != .whole else { return }
+    let first = max(lanes[place].start, lanes[place].settled - settings.overlap)
+    let end = lanes[place].byte(ofCharacter: first)
+    lanes[place].text.removeSubrange(..<end)
+    (lanes[place].start, lanes[place].mark) = (first, (first, 0))
     heldBytes -= end
   }
 
   private mutating func release(into actions: inout [Action]) {
-    var count = 0
-    var bytes: [UInt8] = []
+    var (count, bytes) = (0, 0)
     while count < held.count, mayLeave(held[count]) {
-      bytes += held[count].bytes
+      bytes += held[count].length
       count += 1
     }
     guard count > 0 else { return }
-    held.removeFirst(count)
-    heldBytes -= bytes.count
-    actions.append(.release(bytes, events: count))
+    held.drop(count)
+    heldBytes -= bytes
+    actions.append(.release(heldEvents.first(bytes), events: count))
+    heldEvents.drop(bytes)
   }
 
   private func mayLeave(_ event: Held) -> Bool {
-    if event.needsAll { return lanes.values.allSatisfy { $0.isDone } }
+    if event.needsAll { return lanes.allSatisfy { $0.isDone } }
+    guard let need = event.need else { return true }
+    guard isSettled(need), event.needs.allSatisfy({ isSettled($0) }) else { return false }
     // A call begins when all of it may leave: of its name or its first arguments alone some client would make another call.
-    let isOfCall = event.needs.contains { lanes[$0.lane]?.kind == .whole }
-    if isOfCall, lanes.values.contains(where: { $0.kind == .whole && $0.settled < $0.received }) { return false }
-    return event.needs.allSatisfy { need in
-      // What ends a text waits for the verdict on the whole of it.
-      guard let lane = lanes[need.lane], !(lane.owesWhole && lane.isEnded) else { return false }
-      if lane.settled >= need.through { return true }
-      return settings.mode == .tailHold && lane.kind == .text && !lane.isEnded
-        && lane.received - need.through >= settings.size
-    }
+    let isOfCall = lanes[need.place].kind == .whole || event.needs.contains { lanes[$0.place].kind == .whole }
+    return !isOfCall || !lanes.contains { $0.kind == .whole && $0.settled < $0.received }
   }
 
-  /// Where a character begins in UTF-8.
-  private static func index(ofCharacter count: Int, in text: [UInt8]) -> Int {
-    var (left, index) = (count, 0)
-    while index < text.count {
-      if text[index] & 0xC0 != 0x80 {
-        if left == 0 { return index }
-        left -= 1
-      }
-      index += 1
-    }
-    return index
+  private func isSettled(_ need: Need) -> Bool {
+    // What ends a text waits for the verdict on the whole of it.
+    if lanes[need.place].owesWhole && lanes[need.place].isEnded { return false }
+    if lanes[need.place].settled >= need.through { return true }
+    return settings.mode == .tailHold && lanes[need.place].kind == .text && !lanes[need.place].isEnded
+      && lanes[need.place].received - need.through >= settings.size
+  }
+}
+
+/// What goes in at one end and comes out at the other, in one piece of memory.
+private struct Queue<Element: Sendable>: Sendable {
+  private var elements: [Element] = []
+  private var start = 0
+
+  var count: Int { elements.count - start }
+  var isEmpty: Bool { count == 0 }
+
+  subscript(index: Int) -> Element { elements[start + index] }
+
+  mutating func append(_ element: Element) { elements.append(element) }
+  mutating func append(_ more: some Collection<Element>) { elements.append(contentsOf: more) }
+
+  /// The first elements.
+  func first(_ count: Int) -> [Element] { Array(elements[start..<start + count]) }
+
+  /// Takes the first elements out.
+  mutating func drop(_ count: Int) {
+    start += count
+    // What has left takes no more room than what is there.
+    guard start * 2 >= elements.count else { return }
+    elements.removeSubrange(..<start)
+    start = 0
   }
 }

@@ -19,6 +19,16 @@ extension JSON {
     }.get()
   }
 
+  /// Reads the string whose opening quote stands at `position`, and moves there what follows its closing one.
+  public static func string(
+    in bytes: UnsafeBufferPointer<UInt8>, at position: inout Int
+  ) throws(JSONError) -> String {
+    var parser = JSONParser(bytes: bytes, maximumDepth: 0)
+    parser.position = position
+    defer { position = parser.position }
+    return try parser.string()
+  }
+
   private static func parse(buffer: UnsafeBufferPointer<UInt8>, maximumDepth: Int) throws(JSONError) -> JSON {
     var parser = JSONParser(bytes: buffer, maximumDepth: maximumDepth)
     let value = try parser.value(depth: 0)
@@ -132,6 +142,13 @@ struct JSONParser {
 
   private mutating func number() throws(JSONError) -> JSONNumber {
     let start = position
+    try skipNumber()
+    return JSONNumber(checked: String(decoding: bytes[start..<position], as: UTF8.self))
+  }
+
+  /// Steps over a number, whose first byte comes next.
+  mutating func skipNumber() throws(JSONError) {
+    let start = position
     if bytes[position] == UInt8(ascii: "-") { position += 1 }
     guard position < bytes.count else { throw JSONError(.unexpectedEnd, at: position) }
     if bytes[position] == UInt8(ascii: "0") { position += 1 } else { try digits(from: start) }
@@ -147,7 +164,6 @@ struct JSONParser {
       try digits(from: start)
     }
     if position < bytes.count, Self.isDigit(bytes[position]) { throw JSONError(.badNumber, at: start) }
-    return JSONNumber(checked: String(decoding: bytes[start..<position], as: UTF8.self))
   }
 
   private mutating func digits(from start: Int) throws(JSONError) {
@@ -158,7 +174,7 @@ struct JSONParser {
     }
   }
 
-  private static func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }
+  static func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }
 }
 
 extension JSONError {

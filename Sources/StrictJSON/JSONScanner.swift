@@ -24,6 +24,54 @@ public struct JSONScanner {
     return try? parser.string()
   }
 
+  /// The byte behind the white space that comes; nil at the end.
+  public mutating func next() -> UInt8? {
+    parser.skipWhitespace()
+    return parser.position < parser.bytes.count ? parser.bytes[parser.position] : nil
+  }
+
+  /// What stands between the quotes of a string; nil where none comes, or one that is not ASCII or has escapes.
+  public mutating func plainString() -> UnsafeBufferPointer<UInt8>? {
+    guard next() == UInt8(ascii: "\"") else { return nil }
+    var isASCII = true
+    let start = parser.position + 1
+    let end = PlainText.end(of: parser.bytes, from: start, isASCII: &isASCII)
+    guard isASCII, end < parser.bytes.count, parser.bytes[end] == UInt8(ascii: "\"") else { return nil }
+    parser.position = end + 1
+    return UnsafeBufferPointer(rebasing: parser.bytes[start..<end])
+  }
+
+  /// Steps over a number, a boolean or null; false where none comes.
+  public mutating func skipScalar() -> Bool {
+    guard let byte = next() else { return false }
+    return switch byte {
+    case UInt8(ascii: "t"): take("true")
+    case UInt8(ascii: "f"): take("false")
+    case UInt8(ascii: "n"): take("null")
+    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): (try? parser.skipNumber()) != nil
+    default: false
+    }
+  }
+
+  /// A whole number of at most 15 digits; nil, and nothing stepped over, where none comes.
+  public mutating func wholeNumber() -> Int? {
+    guard let first = next(), JSONParser.isDigit(first) else { return nil }
+    let start = parser.position
+    guard (try? parser.skipNumber()) != nil, parser.position - start <= 15 else {
+      parser.position = start
+      return nil
+    }
+    var number = 0
+    for byte in parser.bytes[start..<parser.position] {
+      guard JSONParser.isDigit(byte) else {
+        parser.position = start
+        return nil
+      }
+      number = number * 10 + Int(byte - UInt8(ascii: "0"))
+    }
+    return number
+  }
+
   /// Whether nothing but white space is left.
   public mutating func isAtEnd() -> Bool {
     parser.skipWhitespace()

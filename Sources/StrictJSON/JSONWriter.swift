@@ -1,6 +1,9 @@
+import Glibc
+
 /// Writes JSON into one growing buffer, members in the order they are given.
 ///
-/// The buffer is its own and not an array, so that a piece goes in with one look at the room and not with one a byte.
+/// The buffer is its own and not an array, so that a piece goes in with one look at the room and not with one a byte. It is
+/// C's: Swift asks for an alignment even where none is needed, which costs as much as writing a hundred bytes.
 public struct JSONWriter: ~Copyable {
   private var base: UnsafeMutablePointer<UInt8>
   private var capacity: Int
@@ -9,11 +12,17 @@ public struct JSONWriter: ~Copyable {
 
   /// A writer whose buffer holds `capacity` bytes before it grows.
   public init(capacity: Int = 512) {
-    base = .allocate(capacity: capacity)
-    self.capacity = capacity
+    self.capacity = max(capacity, 1)
+    base = Self.moved(nil, to: self.capacity)
   }
 
-  deinit { base.deallocate() }
+  deinit { free(base) }
+
+  /// The buffer with more room.
+  private static func moved(_ base: UnsafeMutablePointer<UInt8>?, to capacity: Int) -> UnsafeMutablePointer<UInt8> {
+    guard let moved = realloc(base, capacity) else { preconditionFailure("no memory for JSON") }
+    return moved.assumingMemoryBound(to: UInt8.self)
+  }
 
   /// What has been written.
   public var bytes: [UInt8] { Array(UnsafeBufferPointer(start: base, count: count)) }
@@ -60,6 +69,15 @@ public struct JSONWriter: ~Copyable {
 
   /// A string.
   public mutating func string(_ value: String) { quoted(value) }
+
+  /// A string of so many bytes that need no escape, all of which `write` puts down.
+  public mutating func string(count: Int, _ write: (UnsafeMutableBufferPointer<UInt8>) -> Void) {
+    begin(atMost: count + 2)
+    put(UInt8(ascii: "\""))
+    write(UnsafeMutableBufferPointer(start: base + self.count, count: count))
+    self.count &+= count
+    put(UInt8(ascii: "\""))
+  }
 
   /// An integer.
   public mutating func int(_ value: Int) {
@@ -186,11 +204,8 @@ public struct JSONWriter: ~Copyable {
   }
 
   private mutating func grow(by room: Int) {
-    let larger = max(2 * capacity, count + room)
-    let moved = UnsafeMutablePointer<UInt8>.allocate(capacity: larger)
-    moved.update(from: base, count: count)
-    base.deallocate()
-    (base, capacity) = (moved, larger)
+    capacity = max(2 * capacity, count + room)
+    base = Self.moved(base, to: capacity)
   }
 
   /// A byte, for which there is room; so too all below.
@@ -214,35 +229,31 @@ public struct JSONWriter: ~Copyable {
 
   /// The digits of a number.
   private mutating func put(whole number: UInt64) {
-    if number < 10 { return put(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number)) }
+    if number < 10 { return put(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number)) }
     var (rest, digits) = (number, 1)
     while rest >= 10 {
       rest /= 10
-      digits += 1
+      digits &+= 1
     }
     put(number, digits: digits)
   }
 
   /// The point and the decimals of a number, without the zeros at their end.
   private mutating func put(fraction: UInt64, digits: Int) {
-    var (rest, digits) = (fraction, digits)
-    while rest % 10 == 0 {
-      rest /= 10
-      digits -= 1
-    }
     put(UInt8(ascii: "."))
-    put(rest, digits: digits)
+    put(fraction, digits: digits)
+    while base[count &- 1] == UInt8(ascii: "0") { count &-= 1 }
   }
 
   @inline(__always)
   private mutating func put(_ number: UInt64, digits: Int) {
-    var (rest, place) = (number, count + digits)
+    var (rest, place) = (number, count &+ digits)
     while place > count {
-      place -= 1
-      base[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+      place &-= 1
+      base[place] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
       rest /= 10
     }
-    count += digits
+    count &+= digits
   }
 
   /// A byte that cannot stand in a string as it is.

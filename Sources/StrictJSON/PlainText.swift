@@ -1,13 +1,13 @@
 /// Finds what a JSON string cannot hold as it is: control characters, quotes and backslashes.
 ///
 /// Eight bytes at a time, because nearly every byte of nearly every text is none of them.
-enum PlainText {
+public enum PlainText {
   private static let ones: UInt64 = 0x0101_0101_0101_0101
   private static let tops: UInt64 = 0x8080_8080_8080_8080
 
   /// The first such byte at or after `start`, or the end; `isASCII` turns false where a byte before it is none of ASCII.
   @inline(__always)
-  static func end(of bytes: UnsafeBufferPointer<UInt8>, from start: Int, isASCII: inout Bool) -> Int {
+  public static func end(of bytes: UnsafeBufferPointer<UInt8>, from start: Int, isASCII: inout Bool) -> Int {
     guard let base = UnsafeRawPointer(bytes.baseAddress) else { return 0 }
     var position = start
     while position + 8 <= bytes.count {

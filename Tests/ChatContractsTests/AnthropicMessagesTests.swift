@@ -205,12 +205,12 @@ import Testing
       ["message_delta", "message_stop"], ["content_block_stop", "message_delta", "message_stop"],
     ]
     for (text, types) in zip(Self.stream, expected) {
-      ending.released(ServerSentEvent(data: text, raw: []))
+      ending.released(data: text)
       #expect(try self.types(ending.refusal("No.")) == types)
     }
-    for text in Self.stream[7..<17] { ending.released(ServerSentEvent(data: text, raw: [])) }
+    for text in Self.stream[7..<17] { ending.released(data: text) }
     #expect(try types(ending.refusal("No.")) == ["message_stop"])
-    ending.released(ServerSentEvent(data: Self.stream[17], raw: []))
+    ending.released(data: Self.stream[17])
     #expect(ending.refusal("No.").isEmpty)
   }
 

@@ -78,6 +78,13 @@ func steps(_ api: ChatAPI, _ texts: [String]) throws -> [ChatStreamStep] {
   return try texts.map { try reader.read(ServerSentEvent(data: $0, raw: Array($0.utf8))) }
 }
 
+extension ChatStreamEnding {
+  /// An event with this data was handed on.
+  mutating func released(data: String) {
+    Array("data: \(data)\n\n".utf8).withUnsafeBufferPointer { released(ChatEventData(of: EventBytes($0))) }
+  }
+}
+
 /// The events in these bytes.
 func events(_ bytes: [UInt8]) throws -> [ServerSentEvent] {
   var parser = EventStreamParser(limit: 1 << 20)

@@ -92,7 +92,7 @@ import Testing
     var ending = ChatStreamEnding(.openAICompletions, request: request, id: "i", created: 1)
     #expect(
       try said(.openAICompletions, ending.refusal("No.")) == (["choices[0].text=No.", "choices[1].text=No."], true))
-    ending.released(ServerSentEvent(data: Self.stream[0], raw: []))
+    ending.released(data: Self.stream[0])
     #expect(try said(.openAICompletions, ending.refusal("No.")) == (["choices[1].text=No."], true))
     let body = try JSON.parse(ChatAPI.openAICompletions.refusal("No.", for: request, id: "i", created: 1))
     #expect(try words(ChatAPI.openAICompletions.answer(body).choices).count == 2)

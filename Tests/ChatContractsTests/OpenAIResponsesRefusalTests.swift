@@ -7,7 +7,7 @@ import Testing
   private func ending(released count: Int = 0) throws -> ChatStreamEnding {
     let request = try ChatAPI.openAIResponses.request(json(#"{"model":"m","stream":true,"input":"x"}"#))
     var ending = ChatStreamEnding(.openAIResponses, request: request, id: "resp_9", created: 1)
-    for text in OpenAIResponsesTests.stream.prefix(count) { ending.released(ServerSentEvent(data: text, raw: [])) }
+    for text in OpenAIResponsesTests.stream.prefix(count) { ending.released(data: text) }
     return ending
   }
 

@@ -74,17 +74,17 @@ func said(_ api: ChatAPI, _ bytes: [UInt8]) throws -> (texts: [String], isLast: 
   @Test("A choice that has spoken is only ended, one that has not says the text, one that is finished is left alone")
   func endsStream() throws {
     var ending = ChatStreamEnding(.openAIChat, request: try request(Self.stream), id: "id-1", created: 7)
-    for text in OpenAIChatTests.stream.prefix(2) { ending.released(ServerSentEvent(data: text, raw: [])) }
+    for text in OpenAIChatTests.stream.prefix(2) { ending.released(data: text) }
     var bytes = ending.refusal("No.")
     #expect(try said(.openAIChat, bytes) == (["choices[1].message.content=No."], true))
     #expect(try data(bytes).allSatisfy { $0["id"] == .string("c") && $0["created"]?.int == 1 })
-    for text in OpenAIChatTests.stream[2..<5] { ending.released(ServerSentEvent(data: text, raw: [])) }
+    for text in OpenAIChatTests.stream[2..<5] { ending.released(data: text) }
     bytes = ending.refusal("No.")
     let chunks = try data(bytes)
     #expect(chunks.count == 2 && chunks[0]["choices"]?[0]?["index"]?.int == 1)
-    for text in OpenAIChatTests.stream[5..<7] { ending.released(ServerSentEvent(data: text, raw: [])) }
+    for text in OpenAIChatTests.stream[5..<7] { ending.released(data: text) }
     #expect(String(decoding: ending.refusal("No."), as: UTF8.self) == "data: [DONE]\n\n")
-    ending.released(ServerSentEvent(data: "[DONE]", raw: []))
+    ending.released(data: "[DONE]")
     #expect(ending.refusal("No.").isEmpty && ending.error("m", type: "t", code: "c").isEmpty)
   }
 

@@ -69,12 +69,21 @@ class FaultServer:
         return self
 
     def __exit__(self, *_):
-        for connection in [self.listener, *self.open]:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            connection.close()
+        self.hang_up()
+        self._end(self.listener)
+
+    def hang_up(self):
+        """Ends all connections, as a server does that has kept them for long enough."""
+        while self.open:
+            self._end(self.open.pop())
+
+    @staticmethod
+    def _end(connection):
+        try:
+            connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        connection.close()
 
     def _accept(self):
         while True:

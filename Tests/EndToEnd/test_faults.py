@@ -5,6 +5,7 @@ Afterwards every client has whole answers or a closed connection, others are ser
 
 import errno
 import gzip
+import http.client as http_client
 import json
 import mmap
 import os
@@ -19,7 +20,7 @@ import time
 
 import pytest
 
-from test_reliability import configuration as judged_by
+from fault_server import completion, http
 from test_tls import authority, configuration, identity  # noqa: F401  fixtures
 
 CALLS = ["none", "recv", "send", "accept", "wait", "add", "read", "write", "tls", "deflate", "inflate", "socket", "connect"]
@@ -106,6 +107,56 @@ def test_the_nth_call_fails(broken, call, error):
     server, orders = broken("limits: { loops: 1 }")
     connect = lambda: socket.create_connection(("127.0.0.1", server.port), timeout=20)
     fails_over_and_over(server, orders, connect, call, error)
+
+
+CALLED = [("socket", errno.EMFILE), ("socket", errno.ENOBUFS), ("connect", errno.ECONNREFUSED), ("connect", errno.ENETUNREACH),
+          ("connect", errno.EADDRNOTAVAIL), ("add", errno.ENOSPC), ("send", errno.EPIPE), ("send", errno.EINTR), ("send", 0),
+          ("recv", errno.ECONNRESET), ("recv", errno.EINTR), ("recv", errno.ENOMEM)]
+
+
+@pytest.mark.parametrize("call,error", CALLED, ids=[f"{call}-{errno.errorcode.get(error, 'short')}" for call, error in CALLED])
+def test_the_nth_call_to_a_model_server_or_an_upstream_fails(broken, faults, call, error):
+    """What is asked of the system for calls to others fails: then nothing is judged, and nobody is told that it was."""
+    server, orders = broken(f"""
+limits: {{ loops: 1 }}
+default_judge: guard
+cache: {{ bytes: 0 }}
+judges: {{ guard: {{ kind: model, profile: llama-guard-3-8b, backends: [b] }}, own: {{ kind: embedded, stages: one }} }}
+backends: {{ b: {{ dialect: openai-completions, url: '{faults.url}', model: tiny, breaker: {{ failures: 1000 }} }} }}
+upstreams: {{ u: {{ url: '{faults.url}', judge: own, breaker: {{ failures: 1000 }} }} }}
+""")
+    chat = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    answer = http(json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": "ho"}, "finish_reason": "stop"}]}))
+    faults.answer = lambda request: answer if request["path"].endswith("/chat/completions") else completion("safe")
+
+    def asked(path, body):
+        connection = http_client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        try:
+            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        except (OSError, http_client.HTTPException):
+            return None, None
+        finally:
+            connection.close()
+
+    nth, failed = 0, 1
+    while failed:
+        nth += 1
+        # From the first on: over a connection that is kept, and over a new one.
+        if nth % 2:
+            faults.hang_up()
+        orders.arm(call, nth, error)
+        judged, chatted = asked("/v1/classify", {"messages": chat["messages"]}), asked("/v1/chat/completions", chat)
+        failed = orders.disarm()
+        if judged[0] is not None:
+            assert judged[0] == 200 and judged[1]["verdict"] in ("safe", "not_judged")
+            assert judged[1]["verdict"] == "safe" or "backend_" in str(judged[1]["coverage"]["not_judged"])
+        assert chatted[0] in (None, 200, 502)
+        assert nth < 60
+    assert nth > 1
+    assert asked("/v1/classify", {"messages": chat["messages"]})[1]["verdict"] == "safe"
+    assert asked("/v1/chat/completions", chat)[0] == 200
 
 
 @pytest.mark.parametrize("call,error", [("read", errno.ECONNRESET), ("read", errno.EINTR), ("write", errno.EPIPE), ("write", 0),

@@ -124,7 +124,7 @@ def test_a_silent_stream_is_kept_alive_with_comments(gateway, faults):
     ([event({"content": "Hello "}), RESET], "upstream_broke_off"),
     ([event({"content": "Hello "}), "data: {broken\n\n", "data: [DONE]\n\n"], "upstream_unreadable"),
     ([event({"content": "Hello "}), 3.0, "data: [DONE]\n\n"], "upstream_broke_off"),
-    ([event({"content": "Hello "}), b"data: \xff\xfe\n\n"], "upstream_broke_off")])
+    ([event({"content": "Hello "}), b"data: \xff\xfe\n\n"], "upstream_unreadable")])
 def test_a_stream_that_breaks_says_so_behind_what_was_judged(gateway, faults, steps, code):
     server = gateway(STREAM, upstream=", idle_timeout_ms: 400")
     faults.answer = stream(*steps)

@@ -26,6 +26,8 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   case UInt8(ascii: "z"): fuzzGzip(bytes)
   case UInt8(ascii: "u"): fuzzHelpers(bytes)
   case UInt8(ascii: "v"): fuzzViews(bytes)
+  case UInt8(ascii: "c"): fuzzChatBody(bytes)
+  case UInt8(ascii: "e"): fuzzEventStream(bytes)
   default: break
   }
   return 0

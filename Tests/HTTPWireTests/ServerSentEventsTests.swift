@@ -13,10 +13,11 @@ private func outcome(_ bytes: [UInt8], splits: [Int], limit: Int = 200) -> [Stri
       try parser.feed(bytes[taken..<next], into: &events)
       taken = next
     }
-    let last = try parser.finish()
-    if let event = last.event { events.append(event) }
-    end = "rest \(String(decoding: last.rest, as: UTF8.self))"
-    #expect(events.flatMap(\.raw) + last.rest == bytes)
+    var last: ServerSentEvent?
+    let rest = parser.finish { last = try? ServerSentEvent($0) }
+    if let last { events.append(last) }
+    end = "rest \(String(decoding: rest, as: UTF8.self))"
+    #expect(events.flatMap(\.raw) + rest == bytes)
   } catch { end = "\(error)" }
   return events.map { "\($0.name ?? "-")|\($0.data ?? "-")|\($0.other ?? "-")" } + [end]
 }

@@ -102,7 +102,7 @@ extension UpstreamAnswer {
 
 /// Waits until something is so, for as long as a busy machine may need; whether it is.
 func eventually(_ holds: () -> Bool) async -> Bool {
-  for _ in 0..<4_000 where !holds() {
+  for _ in 0..<24_000 where !holds() {
     do { try await Task.sleep(for: .milliseconds(5)) } catch { return holds() }
   }
   return holds()

@@ -43,6 +43,13 @@ private struct Bench {
     take(gate.received(.init(bytes: Array(text.utf8), deltas: [(lane, kind, text)]), at: now))
   }
 
+  /// The same by the way for bits of known lanes, where there is one.
+  mutating func bit(_ text: String, lane: String = "a") {
+    guard let place = gate.place(of: lane), !text.isEmpty else { return self.text(text, lane: lane) }
+    var copy = text
+    take(copy.withUTF8 { gate.received($0, at: place, event: $0, at: now) })
+  }
+
   mutating func end(_ lane: String) { take(gate.received(.init(bytes: [0x2E], ended: [lane]), at: now)) }
   mutating func last() { take(gate.received(.init(bytes: Array("$".utf8), isLast: true), at: now)) }
 
@@ -397,6 +404,36 @@ struct StreamGateTests {
     }
     #expect(isAllowed(bench))
     if bench.halted == nil { #expect(bench.released == sent + Array("$".utf8)) } else { #expect(fails) }
+  }
+
+  /// Bits are events: both ways ask the same and let out the same.
+  @Test(arguments: StreamSettings.Mode.allCases, StreamSettings.Finding.allCases)
+  func aBitIsAnEventForLess(mode: StreamSettings.Mode, finding: StreamSettings.Finding) {
+    for seed in 0..<200 as Range<UInt64> {
+      var random = Random(seed: seed)
+      let (size, buffer) = (Int.random(in: 1...12, using: &random), [60, 1 << 20].randomElement(using: &random)!)
+      let bench = Bench(mode, size: size, buffer: buffer, finding: finding)
+      var benches = [bench, bench]
+      for step in 0..<60 {
+        if !benches[0].asked.isEmpty, Bool.random(using: &random) {
+          let passes = Int.random(in: 0..<10, using: &random) > 0
+          for index in 0..<2 { benches[index].answer(passes) }
+        } else if Int.random(in: 0..<8, using: &random) == 0 {
+          let pause = Duration.milliseconds(Int.random(in: 0...1500, using: &random))
+          for index in 0..<2 { benches[index].wait(pause) }
+        } else if Int.random(in: 0..<20, using: &random) == 0 {
+          for index in 0..<2 { benches[index].end("a") }
+        } else {
+          let text = String(repeating: "é", count: Int.random(in: 0...3, using: &random)) + "\(step)"
+          let lane = ["a", "b"].randomElement(using: &random)!
+          benches[0].text(text, lane: lane)
+          benches[1].bit(text, lane: lane)
+        }
+        #expect(benches[0].asked == benches[1].asked && benches[0].released == benches[1].released)
+        #expect(benches[0].halted == benches[1].halted && benches[0].gate.heldBytes == benches[1].gate.heldBytes)
+        #expect(benches[0].gate.nextDeadline == benches[1].gate.nextDeadline)
+      }
+    }
   }
 
   @Test(arguments: [0, 1]) func aCallBeginsWhenAllOfItWasJudged(first: Int) {

@@ -51,7 +51,7 @@ struct VerdictSummary {
   /// The headers.
   var headers: [(name: String, value: String)] {
     var headers = [("x-paddock-verdict", verdict.rawValue), ("x-paddock-action", action.rawValue)]
-    if verdicts.count == 1 { headers.append(("x-paddock-id", verdicts[0].id)) }
+    if verdicts.count == 1 { headers.append(("x-paddock-id", verdicts[0].id.description)) }
     let codes = violated.map(\.code)
     if !codes.isEmpty { headers.append(("x-paddock-categories", codes.joined(separator: ", "))) }
     let unjudged = verdicts.flatMap(\.decision.unjudged).map { "\($0.path)=\($0.reason)" }

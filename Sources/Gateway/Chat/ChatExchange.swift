@@ -9,22 +9,37 @@ import Policies
 import Screening
 import StrictJSON
 
-/// One chat request on its way: what it asks, on whose behalf it is judged, and what was found.
-struct ChatExchange: Sendable {
+/// One chat request on its way: what it asks, on whose behalf it is judged, and what was found. An object, because all
+/// that waits for it would hold a copy.
+final class ChatExchange: Sendable {
   let api: ChatAPI
   let request: ServerRequest
   /// The body without its content coding, verbatim.
   let body: [UInt8]
-  let json: JSON
   let chat: ChatRequest
   /// Who may serve it, the best first.
   let candidates: [UpstreamPool.Host]
   /// What is judged going in; the answer is judged under the same policy, judge and principal.
-  var query: Query
+  let query: Query
   let policy: Policy
   let chain: JudgedTurns.Chain
   /// Whether nothing of what goes in was found or left unjudged; only then can it be the beginning of what is remembered.
-  var isInputClean = false
+  let isInputClean: Bool
+
+  init(
+    api: ChatAPI, request: ServerRequest, body: [UInt8], chat: ChatRequest, candidates: [UpstreamPool.Host],
+    query: Query, policy: Policy, chain: JudgedTurns.Chain, isInputClean: Bool
+  ) {
+    self.api = api
+    self.request = request
+    self.body = body
+    self.chat = chat
+    self.candidates = candidates
+    self.query = query
+    self.policy = policy
+    self.chain = chain
+    self.isInputClean = isInputClean
+  }
 
   /// The query about a message of the answer.
   func query(about message: Message, received: ContinuousClock.Instant) -> Query {

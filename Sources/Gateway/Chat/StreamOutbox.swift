@@ -1,54 +1,48 @@
+import EventLoops
 import HTTPServing
 
-/// What a stream has to say to its client, between whoever makes it and the task that writes it. Confined to one actor.
+/// What a stream says to its client: written at once, in the order in which it is said. Confined to one actor on the
+/// connection's loop.
 final class StreamOutbox {
-  private var bytes: [UInt8] = []
-  private var writing: CheckedContinuation<Void, Never>?
+  private let writer: ResponseWriter
+  private var closing: CheckedContinuation<Void, Never>?
   private var reading: CheckedContinuation<Void, Never>?
-  /// Whether nothing more is written than what stands here.
+  /// Whether nothing more is written.
   private(set) var isClosed = false
-  /// When the client got something last.
+  /// When something was last given to the client.
   private(set) var lastWrite = ContinuousClock.now
 
-  /// What waits at most before whoever reads should stop; the connection holds as much again.
-  private static let room = 65_536
+  /// A box that nothing was written to.
+  init(_ writer: ResponseWriter) { self.writer = writer }
 
-  var isEmpty: Bool { bytes.isEmpty }
+  /// Whether so much waits for the client that whoever reads should stop.
+  var isFull: Bool { writer.isFull }
+  /// Whether the client has taken all.
+  var isEmpty: Bool { writer.isEmpty }
 
-  func send(_ more: [UInt8]) {
-    bytes += more
-    writing?.resume()
-    writing = nil
+  func send(_ bytes: [UInt8]) {
+    guard !isClosed, !bytes.isEmpty else { return }
+    lastWrite = .now
+    // Of a client that has left its task is told too, by being cancelled.
+    if !writer.send(bytes) { close() }
   }
 
-  /// Nothing follows; both tasks go on to their ends.
+  /// Nothing follows; all tasks go on to their ends.
   func close() {
     isClosed = true
-    writing?.resume()
-    writing = nil
+    closing?.resume()
+    closing = nil
     wakeReader()
   }
 
-  /// Writes until it is closed and empty, or the client has left.
-  func write(to writer: ResponseWriter) async {
-    while true {
-      if !bytes.isEmpty {
-        let next = bytes
-        bytes = []
-        do { try await writer.write(next) } catch { return }
-        lastWrite = .now
-        wakeReader()
-      } else if isClosed || Task.isCancelled {
-        return
-      } else {
-        await withCheckedContinuation { writing = $0 }
-      }
-    }
+  /// Returns when it was closed.
+  func untilClosed() async {
+    if !isClosed { await withCheckedContinuation { closing = $0 } }
   }
 
   /// Waits until more may be read.
   func waitForRoom(_ wantsMore: () -> Bool) async {
-    while !isClosed, !wantsMore() || bytes.count > Self.room {
+    while !isClosed, !wantsMore() || isFull {
       await withCheckedContinuation { reading = $0 }
     }
   }

@@ -11,9 +11,9 @@ import Streaming
 
 /// Passes a streamed answer on as the stream gate allows: reads events, asks for verdicts, writes what was released.
 ///
-/// An actor on its connection's loop. Reading and writing are two tasks: the reader stops while the gate holds all that it
-/// may or the client takes nothing, and so the upstream stops too.
-actor StreamRelay {
+/// An actor on its connection's loop, called there with every piece of the answer: no task waits for one. The upstream
+/// stops while the gate holds all that it may or the client takes nothing.
+actor StreamRelay: AnswerReader {
   nonisolated let loop: EventLoop
   nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
@@ -23,11 +23,15 @@ actor StreamRelay {
   private var settings: StreamSettings { endpoints.settings.stream }
 
   private var gate: StreamGate<Lane>
+  /// What the gate said of that last: to ask it for every piece would copy it.
+  private var gateWantsMore = true
   private var parser: EventStreamParser
   private var reader: ChatStreamReader
   private var ending: ChatStreamEnding
-  /// Events that the gate holds, in order.
-  private var held: ArraySlice<ServerSentEvent> = []
+  /// What the ending has to know of the events that the gate holds, in order.
+  private var held: ArraySlice<HeldEvents> = []
+  /// The gate's place of the lane that the last bit of text belonged to.
+  private var lastLane: (number: Int, place: Int)?
   /// What lanes are that hold no plain text.
   private var kinds: [Lane: Part.Kind] = [:]
   private var usage: TokenUsage?
@@ -36,12 +40,12 @@ actor StreamRelay {
   private var isClean = true
   /// The only lane and its text, as the client will send it back with its next turn; nil once there is more than that, or
   /// too much.
-  private var plain: (lane: Lane, text: String)?
+  private var plain: (lane: Lane, text: [UInt8])?
   private var isPlain = true
 
   /// What the gate holds, in the memory for bodies.
   private let room: BudgetShare
-  private let outbox = StreamOutbox()
+  private let outbox: StreamOutbox
   private var isOver: Bool { outbox.isClosed }
   /// Why the upstream's answer ended before its end; told to the client behind what was judged of it.
   private var breakage: String?
@@ -49,13 +53,26 @@ actor StreamRelay {
   private var timerDeadline: ContinuousClock.Instant?
   /// When to look whether the client has heard nothing for too long.
   private var aliveCheck: ContinuousClock.Instant
-  private var judgements: [Task<Void, Never>] = []
+  private var judgements: [Int: Task<Void, Never>] = [:]
+  private var judgementsBegun = 0
 
-  init(_ exchange: ChatExchange, _ upstream: UpstreamAnswer, endpoints: Endpoints, loop: EventLoop) {
+  /// What an ending has to know of events.
+  private enum HeldEvents {
+    /// So many that say nothing new to it.
+    case bits(Int)
+    case event(ChatEventData)
+    /// One that has to be read again.
+    case unread([UInt8])
+  }
+
+  init(
+    _ exchange: ChatExchange, _ upstream: UpstreamAnswer, endpoints: Endpoints, loop: EventLoop, writer: ResponseWriter
+  ) {
     self.loop = loop
     self.exchange = exchange
     self.upstream = upstream
     self.endpoints = endpoints
+    outbox = StreamOutbox(writer)
     let settings = endpoints.settings.stream
     aliveCheck = .now + settings.keepAlive
     room = BudgetShare(of: endpoints.bodies)
@@ -68,16 +85,16 @@ actor StreamRelay {
 
   /// Runs until all that may leave has left, or the client has.
   func run(_ writer: ResponseWriter) async {
+    writer.onRoom = { [upstream] in upstream.resume() }
     arm()
-    let source = Task(executorPreference: loop) { await self.read() }
+    upstream.read(by: self)
     await withTaskCancellationHandler {
-      await outbox.write(to: writer)
+      await outbox.untilClosed()
     } onCancel: {
       loop.execute { self.assumeIsolated { $0.stop() } }
     }
     stop()
-    await source.value
-    for judgement in judgements { judgement.cancel() }
+    for judgement in judgements.values { judgement.cancel() }
     finish()
   }
 
@@ -91,35 +108,67 @@ actor StreamRelay {
 
   // MARK: Reading
 
-  private func read() async {
+  nonisolated var wantsMore: Bool { assumeIsolated { $0.isOver || ($0.gateWantsMore && !$0.outbox.isFull) } }
+
+  nonisolated func received(_ bytes: UnsafeBufferPointer<UInt8>) {
+    nonisolated(unsafe) let bytes = bytes
+    assumeIsolated { $0.take(bytes) }
+  }
+
+  nonisolated func ended(_ failure: BackendFailure?) { assumeIsolated { $0.upstreamEnded(failure) } }
+
+  private func take(_ bytes: UnsafeBufferPointer<UInt8>) {
+    guard !isOver else { return }
     do {
-      while !isOver, let bytes = try await upstream.next() {
-        if isOver { return }
-        var events: [ServerSentEvent] = []
-        defer { take(events) }
-        try parser.feed(bytes, into: &events)
-        await outbox.waitForRoom { gate.wantsMore }
+      try parser.feed(bytes) { event in
+        take(event)
+        return !isOver && !gate.hasEnded
       }
-      // An event whose line ends are CR alone waited for an LF.
-      if let last = try parser.finish().event { take([last]) }
-      if !gate.hasEnded { broken("upstream_broke_off") }
-    } catch {
-      broken("upstream_broke_off")
-    }
+    } catch { broken("upstream_broke_off") }
+    settle()
   }
 
-  private func take(_ events: [ServerSentEvent]) {
-    for event in events where !isOver {
-      let step: ChatStreamStep
-      do { step = try reader.read(event) } catch { return broken("upstream_unreadable") }
-      note(step)
-      held.append(event)
-      apply(gate.received(Self.gateEvent(event, step), at: .now))
-    }
+  private func upstreamEnded(_ failure: BackendFailure?) {
+    guard !isOver else { return }
+    // An event whose line ends are CR alone waited for an LF.
+    if failure == nil { parser.finish { take($0) } }
+    if !gate.hasEnded { broken("upstream_broke_off") }
+    settle()
   }
 
-  private static func gateEvent(_ event: ServerSentEvent, _ step: ChatStreamStep) -> StreamGate<Lane>.Event {
-    var found = StreamGate<Lane>.Event(bytes: event.raw)
+  private func take(_ event: EventBytes) {
+    if let actions = reader.bit(of: event, { take($0, of: event) }) { return apply(actions) }
+    let step: ChatStreamStep
+    do { step = try reader.read(event) } catch { return broken("upstream_unreadable") }
+    note(step)
+    held.append(.event(reader.data))
+    apply(gate.received(Self.gateEvent(event, step), at: .now))
+  }
+
+  /// An event that is a bit of text and nothing else.
+  private func take(_ bit: ChatStreamReader.Bit, of event: EventBytes) -> [StreamGate<Lane>.Action] {
+    let place: Int
+    if let lastLane, lastLane.number == bit.number {
+      place = lastLane.place
+    } else {
+      guard let known = gate.place(of: bit.lane) else { preconditionFailure("a bit of a lane that had none") }
+      (place, lastLane) = (known, (bit.number, known))
+      isPlain = isPlain && plain?.lane == bit.lane
+    }
+    plain?.text.append(contentsOf: bit.text)
+    if !isPlain || plain?.text.count ?? 0 > Self.plainBytes { (isPlain, plain) = (false, nil) }
+    if ending.needsEveryEvent {
+      held.append(.unread(Array(event.bytes)))
+    } else if case .bits(let count) = held.last {
+      held[held.endIndex - 1] = .bits(count + 1)
+    } else {
+      held.append(.bits(1))
+    }
+    return gate.received(bit.text, at: place, event: event.bytes, at: loop.batchStart)
+  }
+
+  private static func gateEvent(_ event: EventBytes, _ step: ChatStreamStep) -> StreamGate<Lane>.Event {
+    var found = StreamGate<Lane>.Event(bytes: Array(event.bytes))
     // Half of a call says nothing of what it does.
     found.deltas = step.deltas.map { ($0.lane, $0.kind == .text ? .text : .whole, $0.text) }
     found.deltas += step.opaque.map { (Lane(choice: Self.opaque, path: $0), .opaque, "?") }
@@ -133,9 +182,9 @@ actor StreamRelay {
     usage = step.usage ?? usage
     for delta in step.deltas where delta.kind != .text { kinds[delta.lane] = delta.kind }
     for delta in step.deltas where isPlain {
-      if plain == nil { plain = (delta.lane, "") }
-      plain?.text += delta.text
-      isPlain = delta.kind == .text && plain?.lane == delta.lane && plain?.text.utf8.count ?? 0 <= Self.plainBytes
+      if plain == nil { plain = (delta.lane, []) }
+      plain?.text += delta.text.utf8
+      isPlain = delta.kind == .text && plain?.lane == delta.lane && plain?.text.count ?? 0 <= Self.plainBytes
     }
     if !step.opaque.isEmpty { isPlain = false }
     if !isPlain { plain = nil }
@@ -160,16 +209,39 @@ actor StreamRelay {
         rest += took(verdict, assessment)
       }
     }
+  }
+
+  /// What is to be done whenever something has happened, however much it was.
+  private func settle() {
     room.hold(gate.heldBytes)
+    gateWantsMore = gate.wantsMore
     arm()
     if gate.isFinished { finishWriting() }
-    if gate.wantsMore { outbox.wakeReader() }
   }
 
   private func release(_ bytes: [UInt8], _ events: Int) {
-    for event in held.prefix(events) { ending.released(event) }
-    held = held.dropFirst(events)
+    released(events)
     outbox.send(gate.isFinished ? remark() + bytes : bytes)
+  }
+
+  /// Tells the ending what the client has of the stream now.
+  private func released(_ events: Int) {
+    var left = events
+    while left > 0, let first = held.first {
+      switch first {
+      case .bits(let count) where count > left:
+        held[held.startIndex] = .bits(count - left)
+        return
+      case .bits(let count): left -= count
+      case .event(let data):
+        ending.released(data)
+        left -= 1
+      case .unread(let bytes):
+        bytes.withUnsafeBufferPointer { ending.released(ChatEventData(of: EventBytes($0))) }
+        left -= 1
+      }
+      held.removeFirst()
+    }
   }
 
   private func finishWriting() {
@@ -194,11 +266,13 @@ actor StreamRelay {
       endpoints.log(verdict, request: exchange.request.id, query)
       return verdict
     }
-    judgements.append(
-      Task(executorPreference: loop) {
-        let verdict = await judgement.finish()
-        if !Task.isCancelled { await self.judged(verdict, assessment, query) }
-      })
+    let number = judgementsBegun
+    judgementsBegun += 1
+    judgements[number] = Task(executorPreference: loop) {
+      let verdict = await judgement.finish()
+      if !Task.isCancelled { await self.judged(verdict, assessment, query) }
+      await self.judgementEnded(number)
+    }
     return nil
   }
 
@@ -216,7 +290,11 @@ actor StreamRelay {
     guard !isOver else { return }
     endpoints.log(verdict, request: exchange.request.id, query)
     apply(took(verdict, assessment))
+    settle()
+    upstream.resume()
   }
+
+  private func judgementEnded(_ number: Int) { judgements[number] = nil }
 
   private func took(
     _ verdict: Verdict, _ assessment: StreamGate<Lane>.Assessment
@@ -254,7 +332,8 @@ actor StreamRelay {
     guard exchange.isInputClean, isClean, gate.isFinished, !gate.isHalted, let plain, !plain.text.isEmpty else {
       return
     }
-    let message = Message(role: .assistant, parts: [Part(path: plain.lane.path, kind: .text, text: plain.text)])
+    let text = String(decoding: plain.text, as: UTF8.self)
+    let message = Message(role: .assistant, parts: [Part(path: plain.lane.path, kind: .text, text: text)])
     endpoints.chats.judged.remember(exchange.chain.appending(message))
   }
 
@@ -293,5 +372,7 @@ actor StreamRelay {
       aliveCheck = max(outbox.lastWrite, isSilent || !outbox.isEmpty ? now : outbox.lastWrite) + settings.keepAlive
     }
     apply(gate.tick(at: now))
+    settle()
+    upstream.resume()
   }
 }

@@ -3,20 +3,25 @@ import ModelBackends
 
 extension UpstreamCall {
   /// A caller's request as an upstream gets it.
-  init(_ upstream: Upstream, path: String, query: String? = nil, method: String, head: RequestHead, body: [UInt8]?) {
+  init(
+    _ host: UpstreamPool.Host, path: String, query: String? = nil, method: String, head: RequestHead, body: [UInt8]?
+  ) {
     self.init(
-      url: upstream.url + path + (query.map { "?" + $0 } ?? ""), method: method,
-      headers: ChatHeaders.outgoing(head, to: upstream, hasBody: body != nil), body: body,
-      connectTimeout: upstream.connectTimeout, firstByteTimeout: upstream.firstByteTimeout,
-      idleTimeout: upstream.idleTimeout, authorities: upstream.authorities)
+      url: host.upstream.url + path + (query.map { "?" + $0 } ?? ""), method: method,
+      headers: ChatHeaders.outgoing(head, to: host, hasBody: body != nil), body: body,
+      connectTimeout: host.upstream.connectTimeout, firstByteTimeout: host.upstream.firstByteTimeout,
+      idleTimeout: host.upstream.idleTimeout, authorities: host.upstream.authorities)
   }
 }
 
 extension UpstreamAnswer {
+  private static let contentType = HeaderNames(["content-type"])
+
   /// The media type of the content, lower-case, without parameters.
   var mediaType: String {
-    let value = headers.last { $0.name.lowercased() == "content-type" }?.value ?? ""
-    return value.prefix { $0 != ";" }.trimmingSpaces.lowercased()
+    guard let value = headers.last(where: { Self.contentType.contains($0.name) })?.value else { return "" }
+    // The usual value needs no reading.
+    return value == "application/json" ? value : value.prefix { $0 != ";" }.trimmingSpaces.lowercased()
   }
 }
 

@@ -21,9 +21,9 @@ public final class UpstreamPool: Sendable {
     }
 
     /// Only what is not usual looks its counter up, and takes a lock for it.
-    func count(_ outcome: String) {
-      (outcome == "2xx" ? ok : Self.calls(registry, upstream.name, outcome)).add()
-    }
+    func count(status: Int) { if status / 100 == 2 { ok.add() } else { count("\(status / 100)xx") } }
+
+    func count(_ outcome: String) { Self.calls(registry, upstream.name, outcome).add() }
 
     private static func calls(_ registry: MetricRegistry, _ upstream: String, _ outcome: String) -> Counter {
       registry.counter(
@@ -61,33 +61,39 @@ public final class UpstreamPool: Sendable {
   /// Who serves a model, the best first: those that name it, or else those for all; in the order of the configuration. What
   /// was judged for the first goes to no upstream that is to be judged otherwise.
   func candidates(_ family: Upstream.Family, prefix: String, model: String?) -> [Host] {
-    let fitting = hosts.map { host in
-      host.upstream.family == family && host.upstream.prefix == prefix ? host.upstream.fit(model) : 0
+    var best = 0
+    var candidates: [Host] = []
+    for host in hosts where host.upstream.family == family && host.upstream.prefix == prefix {
+      let fit = host.upstream.fit(model)
+      guard fit > 0, fit >= best else { continue }
+      if fit > best { candidates = [] }
+      best = fit
+      if let first = candidates.first,
+        first.upstream.policy != host.upstream.policy || first.upstream.judge != host.upstream.judge
+      {
+        continue
+      }
+      candidates.append(host)
     }
-    guard let best = fitting.max(), best > 0 else { return [] }
-    let candidates = zip(hosts, fitting).filter { $1 == best }.map(\.0)
-    let first = candidates[0].upstream
-    return candidates.filter { $0.upstream.policy == first.policy && $0.upstream.judge == first.judge }
+    return candidates
   }
 
   /// Sends a request to the first candidate that takes it. A status that says that the server does not do its work is
   /// passed on only where nobody else is left.
   func send(
-    _ hosts: [Host], call: (Upstream) -> UpstreamCall
-  ) async throws(Failure) -> (answer: UpstreamAnswer, upstream: Upstream) {
+    _ hosts: [Host], call: (Host) -> UpstreamCall
+  ) async throws(Failure) -> (answer: UpstreamAnswer, host: Host) {
     guard !hosts.isEmpty else { throw .noUpstream }
     var last: Failure = .failed(.breakerOpen)
-    let admitted = hosts.filter { !$0.breaker.isOpen }
-    // Where all are left alone, one is tried all the same if its pause is over.
-    for (position, host) in (admitted.isEmpty ? hosts : hosts).enumerated() {
+    for (position, host) in hosts.enumerated() {
       guard host.breaker.admit() else { continue }
       let isLast = position == hosts.count - 1
       do throws(BackendFailure) {
-        let answer = try await client.send(call(host.upstream))
-        let isBroken = Self.brokenStatuses.contains(answer.status)
+        let answer = try await client.send(call(host))
+        let isBroken = Self.isBroken(answer.status)
         host.breaker.record(isBroken ? .failure : .success)
-        host.count("\(answer.status / 100)xx")
-        guard isBroken, !isLast else { return (answer, host.upstream) }
+        host.count(status: answer.status)
+        guard isBroken, !isLast else { return (answer, host) }
         answer.cancel()
         last = .failed(.status(answer.status))
       } catch {
@@ -101,5 +107,10 @@ public final class UpstreamPool: Sendable {
   }
 
   /// What another server of the same kind need not answer too.
-  private static let brokenStatuses: Set<Int> = [500, 502, 503, 504, 529]
+  private static func isBroken(_ status: Int) -> Bool {
+    switch status {
+    case 500, 502, 503, 504, 529: true
+    default: false
+    }
+  }
 }

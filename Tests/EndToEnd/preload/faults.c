@@ -64,6 +64,22 @@ static int is_socket(int descriptor) {
     size = 1; \
   }
 
+int socket(int domain, int type, int protocol) {
+  if (domain != AF_UNIX && strikes(call_socket)) {
+    errno = atomic_load(&orders->error);
+    return -1;
+  }
+  return NEXT(socket)(domain, type, protocol);
+}
+
+int connect(int descriptor, const struct sockaddr *address, socklen_t size) {
+  if (strikes(call_connect)) {
+    errno = atomic_load(&orders->error);
+    return -1;
+  }
+  return NEXT(connect)(descriptor, address, size);
+}
+
 ssize_t recv(int descriptor, void *bytes, size_t size, int flags) {
   // A short read looks like an empty socket to an edge-triggered reader, so reads are never shortened.
   if (atomic_load(&orders->error) != 0) { FAIL_OR_SHORTEN(call_recv, size) }
