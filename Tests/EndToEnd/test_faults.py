@@ -169,22 +169,6 @@ def test_the_nth_call_of_tls_fails(broken, authority, identity, call, error):  #
     fails_over_and_over(server, orders, connect, call, error)
 
 
-OF_CALLS = [("socket", errno.EMFILE), ("socket", errno.ENFILE), ("connect", errno.ECONNREFUSED), ("connect", errno.ENETUNREACH),
-            ("connect", errno.EADDRNOTAVAIL), ("recv", errno.ECONNRESET), ("recv", errno.EINTR), ("recv", errno.ENOMEM),
-            ("send", errno.EPIPE), ("send", errno.EINTR), ("send", 0), ("add", errno.ENOMEM), ("add", errno.ENOSPC)]
-
-
-@pytest.mark.parametrize("keeps", [True, False])
-@pytest.mark.parametrize("call,error", OF_CALLS, ids=[f"{call}-{errno.errorcode.get(error, 'short')}" for call, error in OF_CALLS])
-def test_the_nth_call_fails_while_a_model_server_is_asked(broken, faults, call, error, keeps):
-    faults.close = not keeps
-    server, orders = broken(judged_by(faults.url, backend="breaker: { failures: 1000000 }") + "limits: { loops: 1 }\n")
-    connect = lambda: socket.create_connection(("127.0.0.1", server.port), timeout=20)
-    fails_over_and_over(server, orders, connect, call, error)
-    assert server.classify("hi")["verdict"] == "safe", "the server was left with no way to the model"
-    server.check_for_leaks()
-
-
 def fails_over_and_over(server, orders, connect, call, error):
     # A call that was merely interrupted, or moved only one byte, costs nobody anything.
     is_harmless = error in (0, errno.EINTR) or call == "accept"

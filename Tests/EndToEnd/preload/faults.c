@@ -107,18 +107,6 @@ int accept4(int listener, struct sockaddr *address, socklen_t *length, int flags
   return NEXT(accept4)(listener, address, length, flags);
 }
 
-int socket(int domain, int type, int protocol) {
-  size_t size = domain == AF_INET || domain == AF_INET6;
-  FAIL_OR_SHORTEN(call_socket, size)
-  return NEXT(socket)(domain, type, protocol);
-}
-
-int connect(int descriptor, const struct sockaddr *address, socklen_t length) {
-  size_t size = address->sa_family == AF_INET || address->sa_family == AF_INET6;
-  FAIL_OR_SHORTEN(call_connect, size)
-  return NEXT(connect)(descriptor, address, length);
-}
-
 int epoll_ctl(int set, int operation, int descriptor, struct epoll_event *event) {
   size_t size = operation == EPOLL_CTL_ADD && is_socket(descriptor);
   FAIL_OR_SHORTEN(call_add, size)
