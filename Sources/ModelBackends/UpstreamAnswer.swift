@@ -53,6 +53,8 @@ public final class UpstreamAnswer: Sendable {
   public func read(by reader: any AnswerReader) {
     transfer.loop.preconditionOnLoop()
     stream.hand(to: reader)
+    // So much may have come before that the server was left to wait.
+    resume()
   }
 
   /// Lets the server go on where it was left to wait, if there is room. Call on the loop.

@@ -22,6 +22,18 @@ def test_a_stream_passes_byte_for_byte(gateway, faults):
     assert found.headers["x-paddock-input-verdict"] == "safe"
 
 
+def test_a_stream_that_is_there_before_its_head_was_read_passes_whole(gateway, faults):
+    """More comes at once than is kept for a reader that is not there yet: the rest is fetched when it is."""
+    server = gateway("default_judge: quick\njudges: { quick: { kind: embedded, stages: one } }\n"
+                     "gateway: { stream: { mode: window, size: 1000, on_finding: block } }\n")
+    words = ("Stay in Campo de Ourique: it is quiet, has a market hall and parks, and the old tram ends there. Good day trips "
+             "by train are Sintra, Cascais and Tomar, each with short walks and nice food close to the station. ").split()
+    sent = events(*[word + " " for word in words * 130])
+    faults.answer = [b"".join(piece if isinstance(piece, bytes) else piece.encode() for piece in stream(*sent))]
+    for _ in range(3):
+        assert post(server, chat(stream=True)).body.decode() == "".join(sent)
+
+
 @pytest.mark.parametrize("mode", ["hold-all", "window", "tail-hold"])
 def test_every_mode_passes_what_is_harmless(gateway, faults, mode):
     server = gateway(f"gateway: {{ stream: {{ mode: {mode}, size: 40, overlap: 24 }} }}\n")

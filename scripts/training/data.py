@@ -138,9 +138,10 @@ DRAWS = {
     # form, not content
     "deepset_injection_train": 500, "inthewild_jailbreaks": 500, "jailbreak_classification": 500,
     # by hand
-    "paddock_benign": 4200, "paddock_security": 4000, "paddock_contrast": 4600, "paddock_responses": 4600,
-    "paddock_injection": 1200, "paddock_social": 1800, "paddock_long": 2400, "paddock_tasks": 19000,
-    "paddock_lookalikes": 7000, "paddock_chats": 4500, "paddock_thin": 3500,
+    "paddock_benign": 4200, "paddock_security": 3000, "paddock_contrast": 5600, "paddock_responses": 5600,
+    "paddock_injection": 1200, "paddock_social": 1800, "paddock_long": 2400, "paddock_tasks": 10000,
+    "paddock_lookalikes": 6000, "paddock_chats": 4000, "paddock_thin": 4000, "paddock_everyday": 11000, "paddock_fragments": 7000,
+    "paddock_edges": 11000,
 }
 REFUSAL = re.compile(r"\b(sorry|cannot|can't|can’t|unable|won't|not able|against|apologi[sz]e)\b", re.I)
 

@@ -118,7 +118,7 @@ actor StreamRelay: AnswerReader {
   nonisolated func ended(_ failure: BackendFailure?) { assumeIsolated { $0.upstreamEnded(failure) } }
 
   private func take(_ bytes: UnsafeBufferPointer<UInt8>) {
-    guard !isOver else { return }
+    guard !isOver, !gate.hasEnded else { return }
     do {
       try parser.feed(bytes) { event in
         take(event)
