@@ -35,7 +35,7 @@ private final class Echo: Application, RequestHandler {
 
   private func wait(_ request: ServerRequest) async -> ServerResponse {
     if request.head.path.hasPrefix("/slow") {
-      let wait = request.head.path == "/slow" ? Duration.seconds(5) : .milliseconds(300)
+      let wait = request.head.path == "/slow" ? Duration.seconds(5) : .milliseconds(1_500)
       do { try await Task.sleep(for: wait) } catch { cancelled.add(1, ordering: .relaxed) }
     }
     return echo(request)
