@@ -35,7 +35,8 @@ private final class Echo: Application, RequestHandler {
 
   private func wait(_ request: ServerRequest) async -> ServerResponse {
     if request.head.path.hasPrefix("/slow") {
-      let wait = request.head.path == "/slow" ? Duration.seconds(5) : .milliseconds(1_500)
+      let waits: [String: Duration] = ["/slow": .seconds(5), "/slower": .seconds(2)]
+      let wait = waits[request.head.path] ?? .milliseconds(300)
       do { try await Task.sleep(for: wait) } catch { cancelled.add(1, ordering: .relaxed) }
     }
     return echo(request)
@@ -300,12 +301,12 @@ private func brief(_ answer: String) -> String {
     idle.write("GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
     _ = idle.read(until: "GET /a ")
     let busy = RawClient(fixture.address)
-    busy.write("GET /slowish HTTP/1.1\r\nHost: x\r\n\r\n")
+    busy.write("GET /slower HTTP/1.1\r\nHost: x\r\n\r\n")
     while fixture.echo.started.load(ordering: .relaxed) < 2 { try await Task.sleep(for: .milliseconds(5)) }
     await fixture.end()
     #expect(idle.isClosed())
     let answer = busy.read()
-    #expect(brief(answer) == "200 GET /slowish " && answer.contains("Connection: close"))
+    #expect(brief(answer) == "200 GET /slower " && answer.contains("Connection: close"))
     let late = RawClient(fixture.address)
     late.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     #expect(late.read() == "")
