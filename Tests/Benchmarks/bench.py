@@ -236,7 +236,7 @@ def costs(bench, config):
     for client in clients:
         client.recv(1000)
     full = gateway.resident(process)
-    rows.append(["memory at start, weights (4 MiB) and program included", f"{empty / 2**20:.1f} MiB", "≤ 40 MiB"])
+    rows.append(["memory at start, weights (24 MB) and program included", f"{empty / 2**20:.1f} MiB", "≤ 40 MiB"])
     rows.append(["memory of an idle connection", f"{(full - empty) / 10_000:.0f} bytes", "≤ 4 096 bytes"])
     rows.append(["memory with 10 000 idle connections", f"{full / 2**20:.1f} MiB", "≤ 80 MiB"])
     for client in clients:
