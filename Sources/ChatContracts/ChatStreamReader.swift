@@ -6,6 +6,7 @@ import StrictJSON
 public enum ChatEventData: Sendable, Equatable {
   /// There is none, so that a client sees no event.
   case none
+  /// A value of the API.
   case json(JSON)
   /// What OpenAI's streams end with, and others' that are made after them.
   case end

@@ -2,8 +2,11 @@
 public struct AnswerHead: Sendable, Equatable {
   /// How the end of the body is found (RFC 9112 §6.3).
   public enum Body: Sendable, Equatable {
+    /// There is none, whatever the fields say.
     case none
+    /// So many bytes, at least one.
     case length(Int)
+    /// Chunks say it (RFC 9112 §7.1).
     case chunked
     /// It ends with the connection.
     case untilEnd

@@ -1,6 +1,6 @@
 import Glibc
 
-/// One event of an event stream, with the bytes it came in.
+/// What one event of an event stream says.
 public struct ServerSentEvent: Sendable, Equatable {
   /// The value of the last `event:` line; nil without one.
   public var name: String?
@@ -9,15 +9,12 @@ public struct ServerSentEvent: Sendable, Equatable {
   /// What a reader of the bytes sees besides: comments, `id:`, `retry:`, unknown lines, and names that a later line
   /// replaced, each without its field name where that is known, joined by line feeds; nil where there is nothing.
   public var other: String?
-  /// The bytes from the end of the event before to the end of the blank line, for handing on.
-  public var raw: [UInt8]
 
   /// An event; what is not given is not in it.
-  public init(name: String? = nil, data: String? = nil, other: String? = nil, raw: [UInt8]) {
+  public init(name: String? = nil, data: String? = nil, other: String? = nil) {
     self.name = name
     self.data = data
     self.other = other
-    self.raw = raw
   }
 }
 
@@ -79,20 +76,6 @@ public struct EventStreamParser: Sendable {
     let end = try whole.withUnsafeBufferPointer { bytes throws(EventStreamError) in try scan(bytes, take) }
     whole.removeSubrange(..<end)
     pending = whole.isEmpty ? [] : whole
-  }
-
-  /// Reads bytes and appends the events that they complete; those before a failure are appended too.
-  public mutating func feed(
-    _ bytes: some Sequence<UInt8>, into events: inout [ServerSentEvent]
-  ) throws(EventStreamError) {
-    var failure: EventStreamError?
-    try Array(bytes).withUnsafeBufferPointer { bytes throws(EventStreamError) in
-      try feed(bytes) { event in
-        do throws(EventStreamError) { events.append(try ServerSentEvent(event)) } catch { failure = error }
-        return failure == nil
-      }
-    }
-    if let failure { throw failure }
   }
 
   /// Ends the stream; hands on an event that only waited for a possible LF, and returns the bytes of one that was cut.
@@ -170,7 +153,7 @@ extension ServerSentEvent {
     let bytes = event.bytes
     let start = event.isFirst ? Self.markLength(bytes[...]) : 0
     guard let text = String(validating: bytes[start...], as: UTF8.self) else { throw .badUTF8 }
-    self.init(raw: Array(bytes))
+    self.init()
     for line in text.utf8.split(whereSeparator: { $0 == 0x0A || $0 == 0x0D }) { read(line) }
   }
 

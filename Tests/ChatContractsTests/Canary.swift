@@ -2,6 +2,7 @@ import ChatContracts
 import Conversations
 import HTTPWire
 import StrictJSON
+import Testing
 
 /// A text that no constraint lets through, to be found again.
 let canary = "the canary sings here"
@@ -75,7 +76,7 @@ func json(_ text: String) throws -> JSON { try JSON.parse(Array(text.utf8)) }
 /// The events of a stream that begins anew for each.
 func steps(_ api: ChatAPI, _ texts: [String]) throws -> [ChatStreamStep] {
   var reader = ChatStreamReader(api)
-  return try texts.map { try reader.read(ServerSentEvent(data: $0, raw: Array($0.utf8))) }
+  return try texts.map { try reader.read(ServerSentEvent(data: $0)) }
 }
 
 extension ChatStreamEnding {
@@ -88,9 +89,14 @@ extension ChatStreamEnding {
 /// The events in these bytes.
 func events(_ bytes: [UInt8]) throws -> [ServerSentEvent] {
   var parser = EventStreamParser(limit: 1 << 20)
-  var events: [ServerSentEvent] = []
-  try parser.feed(bytes, into: &events)
-  return events
+  var events: [ServerSentEvent?] = []
+  try bytes.withUnsafeBufferPointer { bytes in
+    try parser.feed(bytes) { event in
+      events.append(try? ServerSentEvent(event))
+      return true
+    }
+  }
+  return try events.map { try #require($0) }
 }
 
 /// Parts in words, one a line.

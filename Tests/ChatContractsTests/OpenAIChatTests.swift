@@ -187,11 +187,11 @@ import Testing
   @Test("Names and comments of events are judged unless they are words; data that is no JSON fails")
   func eventLines() throws {
     var reader = ChatStreamReader(.openAIChat)
-    #expect(try reader.read(ServerSentEvent(other: "keep-alive", raw: [])).deltas.isEmpty)
-    let step = try reader.read(ServerSentEvent(name: "a b", data: Self.stream[0], other: "c d", raw: []))
+    #expect(try reader.read(ServerSentEvent(other: "keep-alive")).deltas.isEmpty)
+    let step = try reader.read(ServerSentEvent(name: "a b", data: Self.stream[0], other: "c d"))
     #expect(words([step]) == ["event text a b", "event text c d"])
-    #expect(throws: ChatContractError.self) { try reader.read(ServerSentEvent(data: "{", raw: [])) }
-    #expect(throws: ChatContractError.self) { try reader.read(ServerSentEvent(data: "[1]", raw: [])) }
+    #expect(throws: ChatContractError.self) { try reader.read(ServerSentEvent(data: "{")) }
+    #expect(throws: ChatContractError.self) { try reader.read(ServerSentEvent(data: "[1]")) }
   }
 
   @Test("A canary in any string or free key of a request is judged or reported")
