@@ -24,7 +24,8 @@ private func readWords(_ reader: inout ChatStreamReader, _ event: String) -> [St
 }
 
 @Suite struct EventShapeTests {
-  /// Events that say a bit of text, `@` in the place of what changes and `#` in that of a number.
+  /// Events that say a bit of text, `@` in the place of what changes, `#` in that of a number, and `%` where something else
+  /// changes.
   static let events: [(ChatAPI, String)] = [
     (
       .openAIChat,
@@ -54,6 +55,12 @@ private func readWords(_ reader: inout ChatStreamReader, _ event: String) -> [St
       .openAIResponses,
       #"data: {"type":"response.function_call_arguments.delta","sequence_number":#,"output_index":0,"delta":"@"}"#
     ),
+    // What says nothing reads like the text at first.
+    (.openAIChat, #"data: {"id":"%","model":"%","choices":[{"index":0,"delta":{"content":"@"}}]}"#),
+    (
+      .openAIResponses,
+      #"data: {"type":"response.output_text.delta","sequence_number":#,"item_id":"%","output_index":0,"content_index":0,"delta":"@"}"#
+    ),
   ]
   static let texts = [
     "a", "hello", " and", "", "x y", #"\n"#, #"\""#, #"\u00e9"#, "é", "漢字", "😀", #"\ud83d\ude00"#, #"\ud83d"#, #"\x"#,
@@ -68,7 +75,9 @@ private func readWords(_ reader: inout ChatStreamReader, _ event: String) -> [St
     for round in 0..<400 {
       let number = ["0", "7", "12", "007", "-1", "3.5", "999999999999999999"].randomElement(using: &random)!
       let text = round < 3 ? "word" : Self.texts.randomElement(using: &random)!
-      let event = event.map { $0 == "@" ? text : $0 == "#" ? number : String($0) }.joined() + "\n\n"
+      let other = round < 3 ? "word" : ["word", "w2", "two words"].randomElement(using: &random)!
+      let filling: [Character: String] = ["@": text, "#": number, "%": other]
+      let event = event.map { filling[$0] ?? String($0) }.joined() + "\n\n"
       let (found, expected) = (words(&quick, event).words, readWords(&slow, event))
       #expect(found == expected, "\(event)")
     }
