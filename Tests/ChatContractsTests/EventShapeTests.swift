@@ -56,14 +56,15 @@ private func readWords(_ reader: inout ChatStreamReader, _ event: String) -> [St
       #"data: {"type":"response.function_call_arguments.delta","sequence_number":#,"output_index":0,"delta":"@"}"#
     ),
     // What says nothing reads like the text at first.
-    (.openAIChat, #"data: {"id":"%","model":"%","choices":[{"index":0,"delta":{"content":"@"}}]}"#),
+    (.openAIChat, #"data: {"id":"%","choices":[{"index":0,"delta":{"content":"@"}}]}"#),
     (
       .openAIResponses,
       #"data: {"type":"response.output_text.delta","sequence_number":#,"item_id":"%","output_index":0,"content_index":0,"delta":"@"}"#
     ),
   ]
   static let texts = [
-    "a", "hello", " and", "", "x y", #"\n"#, #"\""#, #"\u00e9"#, "é", "漢字", "😀", #"\ud83d\ude00"#, #"\ud83d"#, #"\x"#,
+    "word", "a", "hello", " and", "", "x y", #"\n"#, #"\""#, #"\u00e9"#, "é", "漢字", "😀", #"\ud83d\ude00"#, #"\ud83d"#,
+    #"\x"#,
     "a\u{1}b",
     #"say \"it\" now"#, "null", "7", #"\\"#, "a\"", "\"}", "assistant", "m",
   ]
