@@ -3,23 +3,16 @@ import Glibc
 /// Names for requests and verdicts that nobody can guess or meet twice.
 public enum Identifier {
   /// A random word.
-  public static func word() -> UInt64 {
-    guard let loop = EventLoop.current else { return .random(in: 0 ... .max) }
-    return loop.random.next()
+  public static func word() -> UInt64 { EventLoop.withCurrent { $0.random.next() } ?? .random(in: 0 ... .max) }
+
+  /// Two random words.
+  public static func words() -> SIMD2<UInt64> {
+    EventLoop.withCurrent { SIMD2($0.random.next(), $0.random.next()) } ?? SIMD2(word(), word())
   }
 
   /// The prefix and 16 hexadecimal digits, as `req_0123456789abcdef`.
   public static func text(_ prefix: StaticString, _ word: UInt64) -> String {
     text(prefix, digits: 16, word, 0)
-  }
-
-  /// Appends what `text` gives.
-  public static func append(_ prefix: StaticString, _ word: UInt64, to bytes: inout [UInt8]) {
-    bytes.append(contentsOf: UnsafeBufferPointer(start: prefix.utf8Start, count: prefix.utf8CodeUnitCount))
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 16) { digits in
-      write(word, to: digits, at: 0, digits: 16)
-      bytes.append(contentsOf: UnsafeBufferPointer(digits))
-    }
   }
 
   /// The prefix and `digits` (at most 32) random hexadecimal digits, as `cls_0123456789abcdef01234567`.

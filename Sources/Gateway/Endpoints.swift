@@ -14,7 +14,7 @@ final class Endpoints: Sendable {
   let readiness: ReadinessProbe
   let chats: ChatServices
   private let shared: Gateway.Shared
-  private let frames: [ObjectIdentifier: VerdictFrame]
+  private let frames: PolicyTable<VerdictFrame>
   var sink: LogSink { shared.sink }
   var gate: AdmissionGate { shared.gate }
   var bodies: BodyBudget { shared.bodies }
@@ -30,14 +30,12 @@ final class Endpoints: Sendable {
     chats = ChatServices(
       upstreams: upstreams, judged: shared.judged, gate: shared.chats, metrics: shared.chatMetrics)
     let judges = safetyGuard.judges.values.map(\.description)
-    frames = Dictionary(
-      safetyGuard.policies.policies.values.map { (ObjectIdentifier($0), VerdictFrame($0, judges: judges)) },
-      uniquingKeysWith: { first, _ in first })
+    frames = PolicyTable(safetyGuard.policies) { VerdictFrame($0, judges: judges) }
   }
 
   /// The JSON of a verdict.
   func json(_ verdict: Verdict, metadata: JSON?) -> [UInt8] {
-    guard let frame = frames[ObjectIdentifier(verdict.policy)] else { return verdict.json(metadata: metadata) }
+    guard let frame = frames[verdict.policy] else { return verdict.json(metadata: metadata) }
     return verdict.json(metadata: metadata, frame: frame)
   }
 
@@ -189,13 +187,13 @@ final class Endpoints: Sendable {
 
   /// The answer, compressed where it is long enough and the client takes gzip.
   func compressed(_ answer: Answer, for head: RequestHead) -> Answer {
+    guard ContentCoding.acceptsGzip(head) else { return answer }
     switch answer {
     case .now(let response):
-      guard response.body.count >= settings.gzipBytes, ContentCoding.acceptsGzip(head) else { return answer }
+      guard response.body.count >= settings.gzipBytes else { return answer }
       if response.body.count <= Self.loopBytes { return .now(response.compressed()) }
       return .later { await self.compressedInLane(response) }
     case .later(let work):
-      guard ContentCoding.acceptsGzip(head) else { return answer }
       return .later {
         let response = await work()
         guard response.body.count >= self.settings.gzipBytes else { return response }

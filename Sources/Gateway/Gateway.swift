@@ -119,7 +119,7 @@ public final class Gateway: Application {
       return .refused(route.response(to: error), route: route.label)
     }
     // Before the body is read: what would only wait in vain need not be sent.
-    let gate = route.chat == nil ? endpoints.gate : endpoints.chats.gate
+    let gate = route.isChat ? endpoints.chats.gate : endpoints.gate
     if gate.isFull { return .refused(route.response(to: .overloaded), route: route.label) }
     return .admitted(handlers[route.label.index], caller: key)
   }
@@ -138,7 +138,7 @@ public final class Gateway: Application {
     }
     // The usual value needs no reading.
     if !head.headers.first("content-type", is: "application/json"), let type = head.headers["content-type"],
-      let error = MediaType.problem(type, allowsLines: route.endpoint.takesStream)
+      let error = MediaType.problem(type, allowsLines: route.takesStream)
     {
       return error
     }
@@ -183,7 +183,7 @@ private final class RouteHandler: RequestHandler {
 
   var route: RouteLabel { handled.label }
   var bodyLimit: Int { handled.bodyLimit }
-  var takesStream: Bool { handled.endpoint.takesStream }
+  var takesStream: Bool { handled.takesStream }
 
   func respond(to request: ServerRequest) -> Answer {
     endpoints.compressed(endpoints.answer(handled.endpoint, request), for: request.head)

@@ -43,12 +43,16 @@ final class Route: Sendable {
   let endpoint: Endpoint
   /// The most bytes of a body.
   let bodyLimit: Int
+  /// What every request asks of the endpoint, which would be copied for that.
+  let takesStream, isChat: Bool
 
   init(label: RouteLabel, method: String, endpoint: Endpoint, bodyLimit: Int) {
     self.label = label
     self.method = method
     self.endpoint = endpoint
     self.bodyLimit = bodyLimit
+    takesStream = endpoint.takesStream
+    isChat = if case .chat = endpoint { true } else { false }
   }
 
   /// Whether it reads a body, and so needs a permit.

@@ -7,10 +7,13 @@ public struct CategoryScores: Sendable, Equatable, ExpressibleByDictionaryLitera
   /// No scores.
   public init() {}
 
-  /// No scores, with room for those of a taxonomy.
-  public init(capacity: Int) {
-    values.reserveCapacity(capacity)
-    for _ in 0..<capacity { values.append(.nan) }
+  /// Scores of the first categories of a taxonomy; `fill` finds each of them not scored, which is not a number.
+  public init(count: Int, _ fill: (UnsafeMutableBufferPointer<Double>) -> Void) {
+    values = [Double](unsafeUninitializedCapacity: count) { row, filled in
+      row.initialize(repeating: .nan)
+      filled = count
+      fill(UnsafeMutableBufferPointer(rebasing: row[..<count]))
+    }
   }
 
   /// Scores by position.

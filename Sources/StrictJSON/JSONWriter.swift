@@ -9,6 +9,8 @@ public struct JSONWriter: ~Copyable {
   private var capacity: Int
   private var count = 0
   private var needsComma = false
+  /// Whether the buffer is an array's that is being made, which lets it go.
+  private var isLent = false
 
   /// A writer whose buffer holds `capacity` bytes before it grows.
   public init(capacity: Int = 512) {
@@ -16,7 +18,23 @@ public struct JSONWriter: ~Copyable {
     base = Self.moved(nil, to: self.capacity)
   }
 
-  deinit { free(base) }
+  private init(lent room: UnsafeMutablePointer<UInt8>, capacity: Int) {
+    (base, self.capacity, isLent) = (room, capacity, true)
+  }
+
+  deinit { if !isLent { free(base) } }
+
+  /// What `write` writes; up to `capacity` bytes are written where they stay.
+  public static func bytes(capacity: Int, _ write: (inout JSONWriter) -> Void) -> [UInt8] {
+    var long: [UInt8]?
+    let bytes = [UInt8](unsafeUninitializedCapacity: max(capacity, 1)) { room, count in
+      guard let start = room.baseAddress else { return }
+      var writer = JSONWriter(lent: start, capacity: room.count)
+      write(&writer)
+      if writer.isLent { count = writer.count } else { long = writer.bytes }
+    }
+    return long ?? bytes
+  }
 
   /// The buffer with more room.
   private static func moved(_ base: UnsafeMutablePointer<UInt8>?, to capacity: Int) -> UnsafeMutablePointer<UInt8> {
@@ -52,6 +70,7 @@ public struct JSONWriter: ~Copyable {
   }
 
   /// A key that is written down in the program, and needs no escape.
+  @inline(__always)
   public mutating func key(_ key: StaticString) {
     begin(atMost: key.utf8CodeUnitCount + 3)
     put(UInt8(ascii: "\""))
@@ -62,6 +81,7 @@ public struct JSONWriter: ~Copyable {
   }
 
   /// Members that are written down in the program as JSON, as `"a":[],"b":[]`.
+  @inline(__always)
   public mutating func members(_ json: StaticString) {
     begin(atMost: json.utf8CodeUnitCount)
     put(json)
@@ -97,14 +117,16 @@ public struct JSONWriter: ~Copyable {
     begin(atMost: key.count + 40)
     put(key)
     let scale = Self.powerOfTen(digits)
-    let scaled = (value * Double(scale)).rounded()
+    let scaled = value.magnitude * Double(scale)
     // Beyond 2^53 there are no decimals left to bound.
-    guard scaled.magnitude < 9_007_199_254_740_992 else {
+    guard scaled < 9_007_199_254_740_992 else {
       needsComma = false
       return raw((value.isFinite ? "\(value)" : "null").utf8)
     }
-    if scaled < 0 { put(UInt8(ascii: "-")) }
-    let number = UInt64(scaled.magnitude)
+    var number = UInt64(scaled)
+    // Halves go up. The C library's `round` would be a call.
+    if scaled - Double(number) >= 0.5 { number &+= 1 }
+    if value < 0, number > 0 { put(UInt8(ascii: "-")) }
     let (whole, fraction) = number < scale ? (0, number) : number.quotientAndRemainder(dividingBy: scale)
     put(whole: whole)
     if fraction > 0 { put(fraction: fraction, digits: digits) }
@@ -205,7 +227,13 @@ public struct JSONWriter: ~Copyable {
 
   private mutating func grow(by room: Int) {
     capacity = max(2 * capacity, count + room)
-    base = Self.moved(base, to: capacity)
+    guard isLent else {
+      base = Self.moved(base, to: capacity)
+      return
+    }
+    let own = Self.moved(nil, to: capacity)
+    own.update(from: base, count: count)
+    (base, isLent) = (own, false)
   }
 
   /// A byte, for which there is room; so too all below.
@@ -230,12 +258,12 @@ public struct JSONWriter: ~Copyable {
   /// The digits of a number.
   private mutating func put(whole number: UInt64) {
     if number < 10 { return put(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number)) }
-    var (rest, digits) = (number, 1)
-    while rest >= 10 {
-      rest /= 10
-      digits &+= 1
+    guard number < 100_000_000 else {
+      let (high, low) = number.quotientAndRemainder(dividingBy: 100_000_000)
+      put(whole: high)
+      return put(low, digits: 8)
     }
-    put(number, digits: digits)
+    put(number, digits: 8 - Self.eightDigits(number).trailingZeroBitCount / 8)
   }
 
   /// The point and the decimals of a number, without the zeros at their end.
@@ -245,15 +273,28 @@ public struct JSONWriter: ~Copyable {
     while base[count &- 1] == UInt8(ascii: "0") { count &-= 1 }
   }
 
-  @inline(__always)
+  /// So many digits (at most 16) of a number that has no more, with zeros before it. Up to eight bytes are written behind
+  /// them, for which there must be room too.
   private mutating func put(_ number: UInt64, digits: Int) {
-    var (rest, place) = (number, count &+ digits)
-    while place > count {
-      place &-= 1
-      base[place] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
-      rest /= 10
+    guard digits <= 8 else {
+      let (high, low) = number.quotientAndRemainder(dividingBy: 100_000_000)
+      put(high, digits: digits &- 8)
+      return put(low, digits: 8)
     }
+    let text = (Self.eightDigits(number) | 0x3030_3030_3030_3030) &>> UInt64(8 &* (8 &- digits))
+    UnsafeMutableRawPointer(base + count).storeBytes(of: text.littleEndian, as: UInt64.self)
     count &+= digits
+  }
+
+  /// The eight digits of a number below 10^8, one in each byte, the first in the lowest: halves of four digits, then
+  /// quarters of two, then one each, all of a kind divided at once by a multiplication and a shift.
+  private static func eightDigits(_ number: UInt64) -> UInt64 {
+    let high = number / 10_000
+    let fours = high | (number &- high &* 10_000) &<< 32
+    let hundreds = (fours &* 5_243 &>> 19) & 0x0000_007F_0000_007F
+    let twos = hundreds | (fours &- hundreds &* 100) &<< 16
+    let tens = (twos &* 103 &>> 10) & 0x000F_000F_000F_000F
+    return tens | (twos &- tens &* 10) &<< 8
   }
 
   /// A byte that cannot stand in a string as it is.

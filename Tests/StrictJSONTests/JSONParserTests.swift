@@ -138,6 +138,43 @@ private func kind(_ bytes: [UInt8]) -> JSONError.Kind? {
       String(decoding: writer.bytes, as: UTF8.self)
         == "[0.5,1,0.333333,0,123456789.25,null,null,1e+300,-1.05,0.000025,100]")
   }
+
+  @Test("Numbers have the digits that the C library writes, without the zeros at their end")
+  func writesDigits() {
+    var random = SystemRandomNumberGenerator()
+    for _ in 0..<20_000 {
+      let digits = [3, 6, 8, 9, 12].randomElement(using: &random) ?? 6
+      let scale = pow(10, Double(digits))
+      let most = min(4e15 / scale, pow(2, Double.random(in: 0...20, using: &random)))
+      let value = Double.random(in: 0..<most, using: &random) * (Bool.random(using: &random) ? 1 : -1)
+      // Rounded before, since the C library rounds halves to even.
+      var expected = String(format: "%.\(digits)f", (value * scale).rounded() / scale)
+      while expected.hasSuffix("0") { expected.removeLast() }
+      if expected.hasSuffix(".") { expected.removeLast() }
+      var writer = JSONWriter()
+      writer.double(value, digits: digits)
+      #expect(String(decoding: writer.bytes, as: UTF8.self) == (expected == "-0" ? "0" : expected))
+    }
+    for length in 1...18 {
+      for number in [0, 1, Int(pow(10, Double(length))) - 1, Int(pow(10, Double(length))), 1_020_304_050_607_080] {
+        var writer = JSONWriter(capacity: 1)
+        writer.int(number)
+        #expect(String(decoding: writer.bytes, as: UTF8.self) == "\(number)")
+      }
+    }
+  }
+
+  @Test("What outgrows its room is as it would be with more", arguments: [0, 1, 2, 30, 31, 32, 33, 1_000])
+  func outgrows(capacity: Int) {
+    let bytes = JSONWriter.bytes(capacity: capacity) { writer in
+      writer.array { writer in
+        for text in ["one", String(repeating: "two\n", count: 20), "three"] { writer.string(text) }
+        writer.double(0.123456)
+      }
+    }
+    let long = String(repeating: #"two\n"#, count: 20)
+    #expect(String(decoding: bytes, as: UTF8.self) == #"["one","\#(long)","three",0.123456]"#)
+  }
 }
 
 @Suite struct FoundationTests {
