@@ -187,13 +187,13 @@ final class Endpoints: Sendable {
 
   /// The answer, compressed where it is long enough and the client takes gzip.
   func compressed(_ answer: Answer, for head: RequestHead) -> Answer {
-    guard ContentCoding.acceptsGzip(head) else { return answer }
     switch answer {
     case .now(let response):
-      guard response.body.count >= settings.gzipBytes else { return answer }
+      guard response.body.count >= settings.gzipBytes, ContentCoding.acceptsGzip(head) else { return answer }
       if response.body.count <= Self.loopBytes { return .now(response.compressed()) }
       return .later { await self.compressedInLane(response) }
     case .later(let work):
+      guard ContentCoding.acceptsGzip(head) else { return answer }
       return .later {
         let response = await work()
         guard response.body.count >= self.settings.gzipBytes else { return response }

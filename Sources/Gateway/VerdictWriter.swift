@@ -13,7 +13,7 @@ extension Verdict {
 
   /// The same, with the parts that were written once.
   func json(metadata: JSON?, frame: VerdictFrame) -> [UInt8] {
-    JSONWriter.bytes(capacity: 1_536) { write(to: &$0, metadata: metadata, frame) }
+    JSONWriter.bytes { write(to: &$0, metadata: metadata, frame) }
   }
 
   private func write(to writer: inout JSONWriter, metadata: JSON?, _ frame: VerdictFrame) {

@@ -9,11 +9,9 @@ public struct CategoryScores: Sendable, Equatable, ExpressibleByDictionaryLitera
 
   /// Scores of the first categories of a taxonomy; `fill` finds each of them not scored, which is not a number.
   public init(count: Int, _ fill: (UnsafeMutableBufferPointer<Double>) -> Void) {
-    values = [Double](unsafeUninitializedCapacity: count) { row, filled in
-      row.initialize(repeating: .nan)
-      filled = count
-      fill(UnsafeMutableBufferPointer(rebasing: row[..<count]))
-    }
+    values.reserveCapacity(count)
+    for _ in 0..<count { values.append(.nan) }
+    values.withUnsafeMutableBufferPointer { fill($0) }
   }
 
   /// Scores by position.

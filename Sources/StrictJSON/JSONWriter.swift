@@ -9,7 +9,7 @@ public struct JSONWriter: ~Copyable {
   private var capacity: Int
   private var count = 0
   private var needsComma = false
-  /// Whether the buffer is an array's that is being made, which lets it go.
+  /// Whether the buffer is somebody else's, who lets it go.
   private var isLent = false
 
   /// A writer whose buffer holds `capacity` bytes before it grows.
@@ -24,16 +24,16 @@ public struct JSONWriter: ~Copyable {
 
   deinit { if !isLent { free(base) } }
 
-  /// What `write` writes; up to `capacity` bytes are written where they stay.
-  public static func bytes(capacity: Int, _ write: (inout JSONWriter) -> Void) -> [UInt8] {
-    var long: [UInt8]?
-    let bytes = [UInt8](unsafeUninitializedCapacity: max(capacity, 1)) { room, count in
-      guard let start = room.baseAddress else { return }
+  /// What `write` writes. Up to 2 KiB are written on the stack: the C library keeps no pieces of that size at hand.
+  public static func bytes(_ write: (inout JSONWriter) -> Void) -> [UInt8] {
+    var room = InlineArray<2_048, UInt8>(repeating: 0)
+    var span = room.mutableSpan
+    return span.withUnsafeMutableBufferPointer { room in
+      guard let start = room.baseAddress else { return [] }
       var writer = JSONWriter(lent: start, capacity: room.count)
       write(&writer)
-      if writer.isLent { count = writer.count } else { long = writer.bytes }
+      return writer.bytes
     }
-    return long ?? bytes
   }
 
   /// The buffer with more room.
@@ -123,13 +123,26 @@ public struct JSONWriter: ~Copyable {
       needsComma = false
       return raw((value.isFinite ? "\(value)" : "null").utf8)
     }
-    var number = UInt64(scaled)
+    let below = Int(scaled)
     // Halves go up. The C library's `round` would be a call.
-    if scaled - Double(number) >= 0.5 { number &+= 1 }
+    let number = UInt64(bitPattern: Int64(scaled - Double(below) >= 0.5 ? below &+ 1 : below))
     if value < 0, number > 0 { put(UInt8(ascii: "-")) }
-    let (whole, fraction) = number < scale ? (0, number) : number.quotientAndRemainder(dividingBy: scale)
+    if digits < 8, number < scale &* 10 { return put(short: number, digits: digits) }
+    let (whole, fraction) = number.quotientAndRemainder(dividingBy: scale)
     put(whole: whole)
     if fraction > 0 { put(fraction: fraction, digits: digits) }
+  }
+
+  /// One digit, and at most seven decimals without the zeros at their end: what scores are.
+  @inline(__always)
+  private mutating func put(short number: UInt64, digits: Int) {
+    let text = Self.eightDigits(number)
+    let decimals = text &>> UInt64(8 &* (8 &- digits))
+    base[count] = UInt8(ascii: "0") | UInt8(truncatingIfNeeded: text &>> UInt64(8 &* (7 &- digits)))
+    base[count &+ 1] = UInt8(ascii: ".")
+    store(decimals, at: count &+ 2)
+    let used = 8 &- decimals.leadingZeroBitCount / 8
+    count &+= used > 0 ? used &+ 2 : 1
   }
 
   /// The usual two without a table, which would have to be made at the first call.
@@ -281,19 +294,26 @@ public struct JSONWriter: ~Copyable {
       put(high, digits: digits &- 8)
       return put(low, digits: 8)
     }
-    let text = (Self.eightDigits(number) | 0x3030_3030_3030_3030) &>> UInt64(8 &* (8 &- digits))
-    UnsafeMutableRawPointer(base + count).storeBytes(of: text.littleEndian, as: UInt64.self)
+    store(Self.eightDigits(number) &>> UInt64(8 &* (8 &- digits)), at: count)
     count &+= digits
+  }
+
+  /// Writes eight digits as text, the lowest byte first.
+  @inline(__always)
+  private func store(_ digits: UInt64, at place: Int) {
+    let text = (digits | 0x3030_3030_3030_3030).littleEndian
+    UnsafeMutableRawPointer(base + place).storeBytes(of: text, as: UInt64.self)
   }
 
   /// The eight digits of a number below 10^8, one in each byte, the first in the lowest: halves of four digits, then
   /// quarters of two, then one each, all of a kind divided at once by a multiplication and a shift.
+  @inline(__always)
   private static func eightDigits(_ number: UInt64) -> UInt64 {
     let high = number / 10_000
     let fours = high | (number &- high &* 10_000) &<< 32
-    let hundreds = (fours &* 5_243 &>> 19) & 0x0000_007F_0000_007F
+    let hundreds = ((fours &* 5_243) &>> 19) & 0x0000_007F_0000_007F
     let twos = hundreds | (fours &- hundreds &* 100) &<< 16
-    let tens = (twos &* 103 &>> 10) & 0x000F_000F_000F_000F
+    let tens = ((twos &* 103) &>> 10) & 0x000F_000F_000F_000F
     return tens | (twos &- tens &* 10) &<< 8
   }
 

@@ -19,7 +19,7 @@ import Testing
         output.append("text")
         expected += "text".utf8
       case 2:
-        let number = Int.random(in: 0...(1 << .random(in: 0...62, using: &random)), using: &random)
+        let number = Int.random(in: 0...(1 << Int.random(in: 0...62, using: &random)), using: &random)
         output.append(number)
         expected += "\(number)".utf8
       case 3:

@@ -164,16 +164,19 @@ private func kind(_ bytes: [UInt8]) -> JSONError.Kind? {
     }
   }
 
-  @Test("What outgrows its room is as it would be with more", arguments: [0, 1, 2, 30, 31, 32, 33, 1_000])
-  func outgrows(capacity: Int) {
-    let bytes = JSONWriter.bytes(capacity: capacity) { writer in
-      writer.array { writer in
-        for text in ["one", String(repeating: "two\n", count: 20), "three"] { writer.string(text) }
-        writer.double(0.123456)
+  @Test("What outgrows the stack is as it would be with more room")
+  func outgrows() {
+    for count in Array(1_950..<2_060) + [4_096, 100_000] {
+      let long = String(repeating: "y", count: count)
+      let bytes = JSONWriter.bytes { writer in
+        writer.array { writer in
+          writer.string(long)
+          for _ in 0..<10 { writer.double(0.123456) }
+        }
       }
+      let numbers = String(repeating: ",0.123456", count: 10)
+      #expect(String(decoding: bytes, as: UTF8.self) == #"["\#(long)"\#(numbers)]"#)
     }
-    let long = String(repeating: #"two\n"#, count: 20)
-    #expect(String(decoding: bytes, as: UTF8.self) == #"["one","\#(long)","three",0.123456]"#)
   }
 }
 
