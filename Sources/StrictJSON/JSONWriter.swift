@@ -70,7 +70,6 @@ public struct JSONWriter: ~Copyable {
   }
 
   /// A key that is written down in the program, and needs no escape.
-  @inline(__always)
   public mutating func key(_ key: StaticString) {
     begin(atMost: key.utf8CodeUnitCount + 3)
     put(UInt8(ascii: "\""))
@@ -81,7 +80,6 @@ public struct JSONWriter: ~Copyable {
   }
 
   /// Members that are written down in the program as JSON, as `"a":[],"b":[]`.
-  @inline(__always)
   public mutating func members(_ json: StaticString) {
     begin(atMost: json.utf8CodeUnitCount)
     put(json)
@@ -127,7 +125,7 @@ public struct JSONWriter: ~Copyable {
     // Halves go up. The C library's `round` would be a call.
     let number = UInt64(bitPattern: Int64(scaled - Double(below) >= 0.5 ? below &+ 1 : below))
     if value < 0, number > 0 { put(UInt8(ascii: "-")) }
-    if digits < 8, number < scale &* 10 { return put(short: number, digits: digits) }
+    if digits > 0, digits < 8, number < scale &* 10 { return put(short: number, digits: digits) }
     let (whole, fraction) = number.quotientAndRemainder(dividingBy: scale)
     put(whole: whole)
     if fraction > 0 { put(fraction: fraction, digits: digits) }
@@ -245,7 +243,7 @@ public struct JSONWriter: ~Copyable {
       return
     }
     let own = Self.moved(nil, to: capacity)
-    own.update(from: base, count: count)
+    own.initialize(from: base, count: count)
     (base, isLent) = (own, false)
   }
 

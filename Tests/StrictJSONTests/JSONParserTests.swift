@@ -143,7 +143,7 @@ private func kind(_ bytes: [UInt8]) -> JSONError.Kind? {
   func writesDigits() {
     var random = SystemRandomNumberGenerator()
     for _ in 0..<20_000 {
-      let digits = [3, 6, 8, 9, 12].randomElement(using: &random) ?? 6
+      let digits = [0, 3, 6, 7, 8, 9, 12].randomElement(using: &random) ?? 6
       let scale = pow(10, Double(digits))
       let most = min(4e15 / scale, pow(2, Double.random(in: 0...20, using: &random)))
       let value = Double.random(in: 0..<most, using: &random) * (Bool.random(using: &random) ? 1 : -1)
