@@ -33,7 +33,7 @@ public struct OutputBuffer: ~Copyable {
   @inline(__always)
   public mutating func append(_ bytes: UnsafeBufferPointer<UInt8>) {
     guard let start = bytes.baseAddress else { return }
-    end(with: bytes.count).update(from: start, count: bytes.count)
+    end(with: bytes.count).initialize(from: start, count: bytes.count)
     count &+= bytes.count
   }
 

@@ -71,11 +71,14 @@ public struct JSONWriter: ~Copyable {
 
   /// A key that is written down in the program, and needs no escape.
   public mutating func key(_ key: StaticString) {
-    begin(atMost: key.utf8CodeUnitCount + 3)
-    put(UInt8(ascii: "\""))
-    put(key)
-    put(UInt8(ascii: "\""))
-    put(UInt8(ascii: ":"))
+    let length = key.utf8CodeUnitCount
+    begin(atMost: length &+ 3)
+    let place = base + count
+    place[0] = UInt8(ascii: "\"")
+    (place + 1).initialize(from: key.utf8Start, count: length)
+    place[length &+ 1] = UInt8(ascii: "\"")
+    place[length &+ 2] = UInt8(ascii: ":")
+    count &+= length &+ 3
     needsComma = false
   }
 
@@ -136,9 +139,10 @@ public struct JSONWriter: ~Copyable {
   private mutating func put(short number: UInt64, digits: Int) {
     let text = Self.eightDigits(number)
     let decimals = text &>> UInt64(8 &* (8 &- digits))
-    base[count] = UInt8(ascii: "0") | UInt8(truncatingIfNeeded: text &>> UInt64(8 &* (7 &- digits)))
-    base[count &+ 1] = UInt8(ascii: ".")
-    store(decimals, at: count &+ 2)
+    let place = base + count
+    place[0] = UInt8(ascii: "0") | UInt8(truncatingIfNeeded: text &>> UInt64(8 &* (7 &- digits)))
+    place[1] = UInt8(ascii: ".")
+    Self.store(decimals, at: place + 2)
     let used = 8 &- decimals.leadingZeroBitCount / 8
     count &+= used > 0 ? used &+ 2 : 1
   }
@@ -257,7 +261,7 @@ public struct JSONWriter: ~Copyable {
   @inline(__always)
   private mutating func put(_ bytes: UnsafeBufferPointer<UInt8>) {
     guard let start = bytes.baseAddress else { return }
-    (base + count).update(from: start, count: bytes.count)
+    (base + count).initialize(from: start, count: bytes.count)
     count &+= bytes.count
   }
 
@@ -292,15 +296,15 @@ public struct JSONWriter: ~Copyable {
       put(high, digits: digits &- 8)
       return put(low, digits: 8)
     }
-    store(Self.eightDigits(number) &>> UInt64(8 &* (8 &- digits)), at: count)
+    Self.store(Self.eightDigits(number) &>> UInt64(8 &* (8 &- digits)), at: base + count)
     count &+= digits
   }
 
   /// Writes eight digits as text, the lowest byte first.
   @inline(__always)
-  private func store(_ digits: UInt64, at place: Int) {
+  private static func store(_ digits: UInt64, at place: UnsafeMutablePointer<UInt8>) {
     let text = (digits | 0x3030_3030_3030_3030).littleEndian
-    UnsafeMutableRawPointer(base + place).storeBytes(of: text, as: UInt64.self)
+    UnsafeMutableRawPointer(place).storeBytes(of: text, as: UInt64.self)
   }
 
   /// The eight digits of a number below 10^8, one in each byte, the first in the lowest: halves of four digits, then
