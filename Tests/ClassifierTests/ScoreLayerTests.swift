@@ -17,13 +17,17 @@ import Testing
       }
       let (into, unitBias, out) = (take(512), take(32), take(512))
       let (straight, bias) = (take(256), take(16))
-      let units = (0..<32).map { unit in
-        max(0, (0..<16).reduce(unitBias[unit]) { $0 + into[$1 * 32 + unit] * sums[$1] })
+      var units: [Float] = []
+      for unit in 0..<32 {
+        var sum: Float = unitBias[unit]
+        for input in 0..<16 { sum += into[input * 32 + unit] * sums[input] }
+        units.append(max(0, sum))
       }
       for head in 0..<16 {
-        let plain = (0..<16).reduce(bias[head]) { $0 + straight[$1 * 16 + head] * sums[$1] }
-        let all = (0..<32).reduce(plain) { $0 + out[$1 * 16 + head] * units[$1] }
-        #expect(found.values[head] == all)
+        var value: Float = bias[head]
+        for input in 0..<16 { value += straight[input * 16 + head] * sums[input] }
+        for unit in 0..<32 { value += out[unit * 16 + head] * units[unit] }
+        #expect(found.values[head] == value)
       }
       #expect((0..<32).allSatisfy { found.units[$0] == units[$0] })
     }
