@@ -82,13 +82,24 @@ public struct HTTPHeaders: Sendable {
     return values
   }
 
-  /// Whether the first field of this name has exactly this value; no string is made.
-  public func first(_ name: StaticString, is value: StaticString) -> Bool {
-    first(name) { found in
-      guard found.count == value.utf8CodeUnitCount else { return false }
-      for index in found.indices where found[index] != value.utf8Start[index] { return false }
-      return true
-    } ?? false
+  /// Whether there is one field of this name, with exactly this value; no string is made.
+  public func only(_ name: StaticString, is value: StaticString) -> Bool {
+    var (count, isSame) = (0, false)
+    _ = first(name) { found -> Never? in
+      count &+= 1
+      isSame = found.count == value.utf8CodeUnitCount && Self.begin(found, with: value)
+      return nil
+    }
+    return count == 1 && isSame
+  }
+
+  private static func begin(_ bytes: UnsafeBufferPointer<UInt8>, with text: StaticString) -> Bool {
+    var index = 0
+    while index < text.utf8CodeUnitCount {
+      guard bytes[index] == text.utf8Start[index] else { return false }
+      index &+= 1
+    }
+    return true
   }
 
   /// Names and values in order, as they were sent.
