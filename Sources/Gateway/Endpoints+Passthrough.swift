@@ -41,9 +41,7 @@ extension Endpoints {
       chats.metrics.passedThrough()
       headers.append(("x-paddock-judged", "no"))
     }
-    if let type = answer.headers.last(where: { $0.name.lowercased() == "content-type" }) {
-      headers.append(("Content-Type", type.value))
-    }
+    if let type = answer.headers.values("content-type").last { headers.append(("Content-Type", type)) }
     var response = ServerResponse(status: answer.status, headers: headers)
     response.stream = { writer in
       await Self.copy(answer, to: writer)

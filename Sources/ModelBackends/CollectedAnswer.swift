@@ -1,4 +1,5 @@
 import EventLoops
+import HTTPWire
 
 /// What came back.
 struct HTTPReply: Sendable {
@@ -22,7 +23,11 @@ final class CollectedAnswer: TransferSink, @unchecked Sendable {
 
   var hasBegun: Bool { !received.isEmpty }
 
+  var wantsFields: Bool { false }
+
   func take(head line: UnsafeRawBufferPointer) -> Bool { true }
+
+  func take(status: Int, _ fields: HTTPHeaders) {}
 
   func take(body bytes: UnsafeRawBufferPointer) -> Intake {
     guard received.count + bytes.count <= Self.maximumBytes else { return .tooLarge }

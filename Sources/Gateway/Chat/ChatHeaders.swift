@@ -50,12 +50,12 @@ enum ChatHeaders {
 
   /// What of an upstream's headers goes back to the caller, and its name.
   static func incoming(
-    _ headers: [(name: String, value: String)], of host: UpstreamPool.Host
+    _ headers: HTTPHeaders, of host: UpstreamPool.Host
   ) -> [(name: String, value: String)] {
     var incoming: [(name: String, value: String)] = []
     // Two verdicts follow.
     incoming.reserveCapacity(16)
-    for header in headers where returned.contains(header.name) {
+    for header in headers.fields(returned) {
       let name = header.name.lowercased()
       incoming.append((name == requestID ? "x-upstream-request-id" : name, header.value))
     }
