@@ -34,28 +34,28 @@ struct PlainReader {
 
   /// Calls `read` at the value of every member of the object that comes; false where it gives up.
   mutating func members(_ read: (inout PlainReader, UnsafeBufferPointer<UInt8>) -> Bool) -> Bool {
-    guard depth < Self.maximumDepth, scanner.take("{") else { return false }
-    if scanner.take("}") { return true }
+    guard depth < Self.maximumDepth, scanner.take(byte: UInt8(ascii: "{")) else { return false }
+    if scanner.take(byte: UInt8(ascii: "}")) { return true }
     depth += 1
     defer { depth -= 1 }
     return withUnsafeTemporaryAllocation(of: UnsafeBufferPointer<UInt8>.self, capacity: Self.maximumMembers) { keys in
       var count = 0
       repeat {
         guard count < keys.count, let key = scanner.plainString(),
-          !keys[..<count].contains(where: { $0.hasBytes(of: key) }), scanner.take(":")
+          !keys[..<count].contains(where: { $0.hasBytes(of: key) }), scanner.take(byte: UInt8(ascii: ":"))
         else { return false }
         keys[count] = key
         count += 1
         guard read(&self, key) else { return false }
-      } while scanner.take(",")
-      return scanner.take("}")
+      } while scanner.take(byte: UInt8(ascii: ","))
+      return scanner.take(byte: UInt8(ascii: "}"))
     }
   }
 
   /// Calls `read` at every element of the array that comes, with a step to it; false where it gives up.
   mutating func elements(_ read: (inout PlainReader, Int) -> Bool) -> Bool {
-    guard depth < Self.maximumDepth, scanner.take("[") else { return false }
-    if scanner.take("]") { return true }
+    guard depth < Self.maximumDepth, scanner.take(byte: UInt8(ascii: "[")) else { return false }
+    if scanner.take(byte: UInt8(ascii: "]")) { return true }
     depth += 1
     defer { depth -= 1 }
     var index = 0
@@ -64,8 +64,8 @@ struct PlainReader {
       guard read(&self, index) else { return false }
       steps.removeLast()
       index += 1
-    } while scanner.take(",")
-    return scanner.take("]")
+    } while scanner.take(byte: UInt8(ascii: ","))
+    return scanner.take(byte: UInt8(ascii: "]"))
   }
 
   /// Does what `read` does with a step to a member.
@@ -81,6 +81,8 @@ struct PlainReader {
   /// Reads the value of a member of an object with these members.
   mutating func read(_ key: UnsafeBufferPointer<UInt8>, of members: PlainMembers) -> Bool {
     guard let field = members.field(key) else { return false }
+    // Most members; nobody asks where they stand.
+    if case .word = field { return read(field) }
     return inside(key) { $0.read(field) }
   }
 
