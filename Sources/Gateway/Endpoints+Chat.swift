@@ -94,7 +94,7 @@ extension Endpoints {
     if verdict.isClean { chats.judged.remember(exchange.chain) }
     guard verdict.decision.action >= .mask else { return forward(exchange, exchange.body, verdict, permit) }
     let refused = { @Sendable in
-      Answer.now(self.refusal(exchange, because: verdict, usage: nil, headers: ChatHeaders.verdict(verdict)))
+      Answer.now(self.refusal(exchange, because: verdict, usage: nil, lines: ChatHeaders.verdict(verdict)))
     }
     guard verdict.decision.action == .mask else { return refused() }
     return masked(verdict, exchange.body, exchange.api, exchange.api.masked(request:texts:)) { body in

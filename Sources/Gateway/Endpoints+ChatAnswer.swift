@@ -58,28 +58,36 @@ extension Endpoints {
   /// What follows the verdict on an answer; nil where it holds nothing.
   private func answered(_ call: ChatCall, _ answer: ChatAnswer, _ verdict: Verdict?) -> Answer {
     let (exchange, status) = (call.exchange, call.status)
-    guard let verdict else { return passed(call, answer, isClean: true, call.headers) }
-    let headers = call.headers + ChatHeaders.verdict(verdict)
+    guard let verdict else { return passed(call, answer, isClean: true, call.lines) }
+    var lines = call.lines
+    ChatHeaders.append(verdict, to: &lines)
+    let head = lines
     guard verdict.decision.action >= .mask else {
-      return passed(call, answer, isClean: verdict.isClean, headers)
+      return passed(call, answer, isClean: verdict.isClean, head)
     }
     let refused = { @Sendable in
-      Answer.now(self.refusal(exchange, because: verdict, usage: answer.usage, headers: headers))
+      Answer.now(self.refusal(exchange, because: verdict, usage: answer.usage, lines: head))
     }
     guard verdict.decision.action == .mask, answer.choices.count == 1 else { return refused() }
     return masked(verdict, call.body, exchange.api, exchange.api.masked(answer:texts:)) { body in
-      body.map { .now(.json(status: status, $0, headers: headers)) } ?? refused()
+      body.map { .now(Self.json(status, $0, head)) } ?? refused()
     }
   }
 
   /// The answer as it came.
   private func passed(
-    _ call: ChatCall, _ answer: ChatAnswer, isClean: Bool, _ headers: [(name: String, value: String)]
+    _ call: ChatCall, _ answer: ChatAnswer, isClean: Bool, _ lines: [UInt8]
   ) -> Answer {
     if call.status < 400, call.isInputClean, isClean, answer.choices.count == 1 {
       chats.judged.remember(call.exchange.chain.appending(answer.choices[0]))
     }
-    return .now(.json(status: call.status, call.body, headers: headers))
+    return .now(Self.json(call.status, call.body, lines))
+  }
+
+  private static func json(_ status: Int, _ body: [UInt8], _ lines: [UInt8]) -> ServerResponse {
+    var response = ServerResponse.json(status: status, body)
+    response.lines = lines
+    return response
   }
 
   private func worstVerdict(_ exchange: ChatExchange, _ answer: ChatAnswer) async throws(APIError) -> Verdict? {
@@ -122,7 +130,8 @@ extension Endpoints {
   func stream(_ call: ChatCall, _ answer: UpstreamAnswer) -> ServerResponse {
     var response = ServerResponse(
       status: 200, contentType: "text/event-stream; charset=utf-8",
-      headers: call.headers + [("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no")])
+      headers: [("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no")])
+    response.lines = call.lines
     response.stream = { writer in
       guard let loop = EventLoop.current else { return writer.abort() }
       let relay = StreamRelay(call, answer, endpoints: self, loop: loop, writer: writer)
@@ -135,22 +144,23 @@ extension Endpoints {
 
   /// What is answered in the place of what may not pass.
   func refusal(
-    _ exchange: ChatExchange, because verdict: Verdict, usage: TokenUsage?, headers: [(name: String, value: String)]
+    _ exchange: ChatExchange, because verdict: Verdict, usage: TokenUsage?, lines: [UInt8]
   ) -> ServerResponse {
     let text = exchange.refusalText(verdict)
     guard settings.refusalStatus == 200 else {
       return exchange.api.response(
-        to: APIError(status: settings.refusalStatus, code: "content_filter", message: text), headers: headers)
+        to: APIError(status: settings.refusalStatus, code: "content_filter", message: text), lines: lines)
     }
     let stamp = ChatStamp.now(for: exchange.api)
     guard exchange.chat.isStreamed else {
       let body = exchange.api.refusal(
         text, for: exchange.chat, id: stamp.id, created: stamp.created, usage: usage)
-      return .json(body, headers: headers)
+      return Self.json(200, body, lines)
     }
     let ending = ChatStreamEnding(exchange.api, request: exchange.chat, id: stamp.id, created: stamp.created)
-    return ServerResponse(
-      status: 200, contentType: "text/event-stream; charset=utf-8", headers: headers,
-      body: ending.refusal(text, usage: usage))
+    var response = ServerResponse(
+      status: 200, contentType: "text/event-stream; charset=utf-8", body: ending.refusal(text, usage: usage))
+    response.lines = lines
+    return response
   }
 }

@@ -77,6 +77,7 @@ extension Connection {
     setDeadline(nil)
     context.appendStart(response.status)
     if let type = response.contentType { ResponseHead.append("Content-Type", type, to: &context.output) }
+    context.output += response.lines
     for header in response.headers { ResponseHead.append(header.name, header.value, to: &context.output) }
     context.output += Self.idField
     exchange.id.append(to: &context.output)

@@ -275,7 +275,9 @@ final class PlainConnection: ReadinessHandler {
     let now = ContinuousClock.now
     guard deadline <= now else { return arm() }
     guard let transfer else { return close() }
-    if phase == .connecting, now < min(transfer.connectDeadline, transfer.deadline(lastHeard) ?? transfer.connectDeadline) {
+    if phase == .connecting,
+      now < min(transfer.connectDeadline, transfer.deadline(lastHeard) ?? transfer.connectDeadline)
+    {
       addresses = addresses.dropFirst()
       tryNext()
     } else {

@@ -6,34 +6,38 @@ enum Wire {
   /// Does a call on the loop of the caller, or on any of a group where the caller has none, and keeps the body of its
   /// answer; a task that is cancelled takes it off the wire.
   static func perform(_ call: UpstreamCall, on group: EventLoopGroup) async throws(BackendFailure) -> HTTPReply {
-    guard !Task.isCancelled else { throw .cancelled }
-    let loop = EventLoop.current ?? group.next()
-    let answer = CollectedAnswer(loop: loop)
-    guard let transfer = await loop.run({ begin(call, into: answer, on: loop) }) else { throw .transfer }
-    await answer.end.wait { answer.result != nil }
-    return try await loop.run {
-      transfer.finish(.cancelled)
-      return answer.result ?? .failure(.cancelled)
-    }.get()
+    try await waiting(on: group) { loop, then in
+      let transfer = begin(call, into: CollectedAnswer(then), on: loop)
+      if transfer == nil { then(.failure(.transfer)) }
+      return transfer
+    }
   }
 
   /// Does a call up to the end of its answer's head; a task that is cancelled takes it off the wire.
   static func open(_ call: UpstreamCall, on group: EventLoopGroup) async throws(BackendFailure) -> UpstreamAnswer {
+    try await waiting(on: group) { loop, then in open(call, on: loop, then) }
+  }
+
+  /// Begins a call on a loop and waits for what it tells, once.
+  private static func waiting<Value: Sendable>(
+    on group: EventLoopGroup,
+    _ begin: @escaping @Sendable (EventLoop, @escaping (Result<Value, BackendFailure>) -> Void) -> (any Transfer)?
+  ) async throws(BackendFailure) -> Value {
     guard !Task.isCancelled else { throw .cancelled }
     let loop = EventLoop.current ?? group.next()
     let opening = Opening()
-    let result: Result<UpstreamAnswer, BackendFailure> = await withTaskCancellationHandler {
-      await withCheckedContinuation { continuation in
-        let begin = { @Sendable in
+    let result: Result<Value, BackendFailure> = await withTaskCancellationHandler {
+      await withUnsafeContinuation { continuation in
+        let start = { @Sendable in
           guard !opening.isCancelled else { return continuation.resume(returning: .failure(.cancelled)) }
-          opening.transfer = Self.open(call, on: loop) { continuation.resume(returning: $0) }
+          opening.transfer = begin(loop) { continuation.resume(returning: $0) }
         }
-        if loop.isCurrent { begin() } else { loop.execute(begin) }
+        if loop.isCurrent { start() } else { loop.execute(start) }
       }
     } onCancel: {
       loop.execute { opening.cancel() }
     }
-    // Who was cancelled is told so, though the head may have come meanwhile.
+    // Who was cancelled is told so, though an answer may have come meanwhile.
     guard !Task.isCancelled else { throw .cancelled }
     return try result.get()
   }

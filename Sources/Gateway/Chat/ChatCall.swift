@@ -21,9 +21,9 @@ final class ChatCall: AnswerReader, @unchecked Sendable {
   /// What was judged going in; nil where there was nothing.
   let input: Verdict?
   let permit: Permit
-  /// Of the answer, with those that tell of the verdict.
+  /// Of the answer's head, with what tells of the verdict.
   private(set) var status = 0
-  private(set) var headers: [(name: String, value: String)] = []
+  private(set) var lines: [UInt8] = []
   /// All that came of an answer that is no stream.
   private(set) var body: [UInt8] = []
 
@@ -85,8 +85,8 @@ final class ChatCall: AnswerReader, @unchecked Sendable {
 
   private func take(_ answer: UpstreamAnswer, from host: UpstreamPool.Host) {
     status = answer.status
-    headers = ChatHeaders.incoming(answer.headers, of: host)
-    if let input { headers += ChatHeaders.verdict(input) }
+    lines = ChatHeaders.incoming(answer.headers, of: host)
+    if let input { ChatHeaders.append(input, to: &lines) }
     let media = answer.mediaType
     if exchange.chat.isStreamed, status == 200, media == "text/event-stream" { return end(.stream(answer)) }
     guard media == "application/json" || media.hasSuffix("+json") else {

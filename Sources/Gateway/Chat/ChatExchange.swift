@@ -132,9 +132,13 @@ extension ChatAPI {
   var repeatsText: Bool { self == .openAIResponses }
 
   /// An error in the API's own form.
-  func response(to error: APIError, headers: [(name: String, value: String)] = []) -> ServerResponse {
-    .json(
+  func response(
+    to error: APIError, headers: [(name: String, value: String)] = [], lines: [UInt8] = []
+  ) -> ServerResponse {
+    var response = ServerResponse.json(
       status: error.status, refusalError(error.message, code: error.code, status: error.status),
       headers: headers + error.headers)
+    response.lines = lines
+    return response
   }
 }

@@ -349,7 +349,13 @@ actor StreamRelay: AnswerReader {
   /// What a verdict says, as a comment of the stream: its head left before there was one.
   private func comment() -> [UInt8] {
     guard let worst else { return [] }
-    return ChatHeaders.verdict(worst).flatMap { Array(": \($0.name): \($0.value)\n".utf8) } + [0x0A]
+    var comment: [UInt8] = []
+    for line in ChatHeaders.verdict(worst).split(whereSeparator: { $0 == 0x0D || $0 == 0x0A }) {
+      comment += ": ".utf8
+      comment += line
+      comment.append(0x0A)
+    }
+    return comment + [0x0A]
   }
 
   // MARK: Time
