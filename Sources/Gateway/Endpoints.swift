@@ -152,7 +152,7 @@ final class Endpoints: Sendable {
   /// Above this many bytes decoding takes longer than ~100 µs and leaves the loop.
   static let loopBytes = 8_192
 
-  private static func isCompressed(_ request: ServerRequest) -> Bool {
+  static func isCompressed(_ request: ServerRequest) -> Bool {
     guard let coding = request.head.headers["content-encoding"] else { return false }
     return coding.lowercased() != "identity"
   }

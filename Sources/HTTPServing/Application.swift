@@ -98,6 +98,8 @@ public struct ServerResponse: Sendable {
   public var contentType: StaticString?
   /// Further names and values; length, date, id and connection are the server's.
   public var headers: [(name: String, value: String)]
+  /// Further fields as they go out, each behind its line break: what `ResponseHead.append` gives.
+  public var lines: [UInt8] = []
   /// The content.
   public var body: [UInt8]
   /// Content that comes in pieces; then `body` is empty. Nil: `body` is all of it.

@@ -21,6 +21,14 @@ public struct JSONScanner {
     return true
   }
 
+  /// The same for one byte.
+  @inline(__always)
+  public mutating func take(byte: UInt8) -> Bool {
+    guard next() == byte else { return false }
+    parser.position += 1
+    return true
+  }
+
   /// A string; nil where none comes, or none that JSON allows.
   public mutating func string() -> String? {
     parser.skipWhitespace()
