@@ -75,7 +75,7 @@ extension Connection {
     clearDeadline()
     context.appendStart(response.status)
     if let type = response.contentType { ResponseHead.append("Content-Type", type, to: &context.output) }
-    context.output += response.lines
+    context.output.append(response.lines)
     for header in response.headers { ResponseHead.append(header.name, header.value, to: &context.output) }
     context.output.append("\r\nX-Request-Id: ")
     exchange.id.append(to: &context.output)

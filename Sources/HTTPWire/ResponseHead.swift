@@ -18,6 +18,14 @@ public enum ResponseHead {
     append(value, to: &output, keeping: HeadReader.isFieldByte)
   }
 
+  /// The same behind lines that are kept (`ServerResponse.lines`).
+  public static func append(_ name: String, _ value: String, to lines: inout [UInt8]) {
+    lines += "\r\n".utf8
+    for byte in name.utf8 where HeadReader.isToken(byte) { lines.append(byte) }
+    lines += ": ".utf8
+    for byte in value.utf8 where HeadReader.isFieldByte(byte) { lines.append(byte) }
+  }
+
   /// A field that is written down in the program.
   public static func append(_ name: StaticString, _ value: StaticString, to output: inout OutputBuffer) {
     output.append("\r\n")

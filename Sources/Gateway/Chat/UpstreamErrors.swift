@@ -18,9 +18,7 @@ extension UpstreamAnswer {
   /// The media type of the content, lower-case, without parameters.
   var mediaType: String {
     // The usual value needs no reading.
-    if headers.count("content-type") == 1, headers.first("content-type", is: "application/json") {
-      return "application/json"
-    }
+    if headers.only("content-type", is: "application/json") { return "application/json" }
     return headers.values("content-type").last?.prefix { $0 != ";" }.trimmingSpaces.lowercased() ?? ""
   }
 }
