@@ -95,13 +95,20 @@ size_t cscoring_read(cscoring_reader *reader, size_t limit, uint32_t *hashes) {
     size_t length = 0;
     uint64_t hash = seed, alone = 0;
     while (position < end && length < cscoring_word_bytes) {
-      uint8_t folded = classes[text[position]];
-      if (folded > high) {
-        bytes[++length] = folded;
+      // Nearly all that comes is a run of letters of ASCII.
+      size_t most = cscoring_word_bytes - length < end - position ? cscoring_word_bytes - length : end - position;
+      const uint8_t *from = text + position;
+      uint8_t *to = bytes + 1 + length;
+      size_t run = 0;
+      uint8_t folded = high;
+      while (run < most && (folded = classes[from[run]]) > high) {
+        to[run] = folded;
         hash = (hash ^ folded) * prime;
-        position++;
-        continue;
+        run++;
       }
+      position += run;
+      length += run;
+      if (run == most) continue;
       if (folded == separator) {
         position++;
         break;

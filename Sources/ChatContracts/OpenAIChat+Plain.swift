@@ -4,9 +4,11 @@ import StrictJSON
 /// The usual bodies of chat completions, read without a tree of values.
 extension OpenAIChat {
   /// A message that is read so. Which field the sound of a message is depends on who speaks.
-  fileprivate static let plainMessage = messageMembers(Field.list).filter { $0.key != "audio" }
+  fileprivate static let plainMessage = PlainMembers(messageMembers(Field.list).filter { $0.key != "audio" })
   /// A choice of an answer.
-  fileprivate static let plainChoice = choice + ["message": .object(messageMembers(Field.list))]
+  fileprivate static let plainChoice = PlainMembers(choice + ["message": .object(messageMembers(Field.list))])
+  private static let plainRequest = PlainMembers(request)
+  private static let plainAnswer = PlainMembers(answer)
 
   /// Reads a request; nil where it is not as usual. What stands outside of the messages is judged as well, so it is usual
   /// only where it says nothing.
@@ -34,7 +36,7 @@ extension OpenAIChat {
         choices = count
         return true
       }
-      return reader.read(key, of: request) && reader.parts.isEmpty
+      return reader.read(key, of: plainRequest) && reader.parts.isEmpty
     }
     guard isUsual, reader.scanner.isAtEnd(), !messages.isEmpty else { return nil }
     return ChatRequest(
@@ -49,7 +51,7 @@ extension OpenAIChat {
     let isUsual = reader.members { reader, key in
       if key.isText("choices") { return reader.inside(key) { $0.readChoices(into: &messages) } }
       if key.isText("usage"), reader.scanner.next() == UInt8(ascii: "{") { return reader.readUsage(&usage) }
-      return reader.read(key, of: answer) && reader.parts.isEmpty
+      return reader.read(key, of: plainAnswer) && reader.parts.isEmpty
     }
     guard isUsual, reader.scanner.isAtEnd(), !messages.isEmpty else { return nil }
     return ChatAnswer(choices: messages, usage: usage)
@@ -64,7 +66,7 @@ extension PlainReader {
       let isUsual = reader.members { reader, key in
         guard key.isText("role") else { return reader.read(key, of: OpenAIChat.plainMessage) }
         guard let name = reader.scanner.plainString() else { return false }
-        role = OpenAIChat.roles[String(decoding: name, as: UTF8.self)]
+        role = Role(plain: name)
         return role != nil
       }
       guard isUsual, let role else { return false }
@@ -113,5 +115,19 @@ extension JSONScanner {
     guard take("false") else { return false }
     value = false
     return true
+  }
+}
+
+extension Role {
+  /// The role of this name; the usual ones without a string of it.
+  fileprivate init?(plain name: UnsafeBufferPointer<UInt8>) {
+    if name.isText("user") {
+      self = .user
+    } else if name.isText("assistant") {
+      self = .assistant
+    } else {
+      guard let role = OpenAIChat.roles[String(decoding: name, as: UTF8.self)] else { return nil }
+      self = role
+    }
   }
 }

@@ -34,28 +34,28 @@ struct PlainReader {
 
   /// Calls `read` at the value of every member of the object that comes; false where it gives up.
   mutating func members(_ read: (inout PlainReader, UnsafeBufferPointer<UInt8>) -> Bool) -> Bool {
-    guard depth < Self.maximumDepth, scanner.take("{") else { return false }
-    if scanner.take("}") { return true }
+    guard depth < Self.maximumDepth, scanner.take(byte: UInt8(ascii: "{")) else { return false }
+    if scanner.take(byte: UInt8(ascii: "}")) { return true }
     depth += 1
     defer { depth -= 1 }
     return withUnsafeTemporaryAllocation(of: UnsafeBufferPointer<UInt8>.self, capacity: Self.maximumMembers) { keys in
       var count = 0
       repeat {
         guard count < keys.count, let key = scanner.plainString(),
-          !keys[..<count].contains(where: { $0.hasBytes(of: key) }), scanner.take(":")
+          !keys[..<count].contains(where: { $0.hasBytes(of: key) }), scanner.take(byte: UInt8(ascii: ":"))
         else { return false }
         keys[count] = key
         count += 1
         guard read(&self, key) else { return false }
-      } while scanner.take(",")
-      return scanner.take("}")
+      } while scanner.take(byte: UInt8(ascii: ","))
+      return scanner.take(byte: UInt8(ascii: "}"))
     }
   }
 
   /// Calls `read` at every element of the array that comes, with a step to it; false where it gives up.
   mutating func elements(_ read: (inout PlainReader, Int) -> Bool) -> Bool {
-    guard depth < Self.maximumDepth, scanner.take("[") else { return false }
-    if scanner.take("]") { return true }
+    guard depth < Self.maximumDepth, scanner.take(byte: UInt8(ascii: "[")) else { return false }
+    if scanner.take(byte: UInt8(ascii: "]")) { return true }
     depth += 1
     defer { depth -= 1 }
     var index = 0
@@ -64,8 +64,8 @@ struct PlainReader {
       guard read(&self, index) else { return false }
       steps.removeLast()
       index += 1
-    } while scanner.take(",")
-    return scanner.take("]")
+    } while scanner.take(byte: UInt8(ascii: ","))
+    return scanner.take(byte: UInt8(ascii: "]"))
   }
 
   /// Does what `read` does with a step to a member.
@@ -79,22 +79,26 @@ struct PlainReader {
   // MARK: Fields
 
   /// Reads the value of a member of an object with these members.
-  mutating func read(_ key: UnsafeBufferPointer<UInt8>, of members: [String: Field]) -> Bool {
-    guard let field = members[String(decoding: key, as: UTF8.self)] else { return false }
+  mutating func read(_ key: UnsafeBufferPointer<UInt8>, of members: PlainMembers) -> Bool {
+    guard let field = members.field(key) else { return false }
+    // Most members; nobody asks where they stand.
+    if case .word = field { return read(field) }
     return inside(key) { $0.read(field) }
   }
 
   /// Reads the value that comes, whose field is this.
-  mutating func read(_ field: Field) -> Bool {
+  mutating func read(_ field: PlainField) -> Bool {
     let next = scanner.next()
     switch (field, next) {
-    case (.named, _): return false
+    case (.unknown, _): return false
     case (.string(let text, let otherwise), _): return read(next == UInt8(ascii: "\"") ? text : otherwise)
     case (.array(let list, let otherwise), _): return read(next == UInt8(ascii: "[") ? list : otherwise)
     case (.figures, _): return readFigures()
     // What nobody can read is reported where it holds anything.
-    case (.media, _), (.opaque, _): return scanner.take("null")
-    case (_, UInt8(ascii: "\"")): return readString(field)
+    case (.absent, _): return scanner.take("null")
+    case (.word, UInt8(ascii: "\"")): return scanner.plainString()?.isIdentifier ?? false
+    case (.text(let kind), UInt8(ascii: "\"")): return readText(kind)
+    case (_, UInt8(ascii: "\"")): return readText(.text)
     case (.list(let element), UInt8(ascii: "[")): return elements { reader, _ in reader.read(element) }
     case (.object(let members), UInt8(ascii: "{")):
       return self.members { reader, key in reader.read(key, of: members) }
@@ -102,16 +106,9 @@ struct PlainReader {
     }
   }
 
-  private mutating func readString(_ field: Field) -> Bool {
-    if case .word = field { return scanner.plainString()?.isIdentifier ?? false }
+  private mutating func readText(_ kind: Part.Kind) -> Bool {
     guard let text = scanner.string() else { return false }
     guard !text.isEmpty else { return true }
-    let kind: Part.Kind =
-      switch field {
-      case .toolName: .toolName
-      case .arguments: .toolArguments
-      default: .text
-      }
     parts.append(Part(path: PartPath(message: message, field: .absolute(path)), kind: kind, text: text))
     return true
   }
@@ -154,7 +151,7 @@ struct PlainReader {
 
 extension UnsafeBufferPointer<UInt8> {
   /// Whether both are the same bytes.
-  fileprivate func hasBytes(of other: UnsafeBufferPointer<UInt8>) -> Bool {
+  func hasBytes(of other: UnsafeBufferPointer<UInt8>) -> Bool {
     guard count == other.count else { return false }
     for index in indices where self[index] != other[index] { return false }
     return true

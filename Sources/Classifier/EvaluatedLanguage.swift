@@ -1,3 +1,5 @@
+import CScoring
+
 /// Whether the embedded model was measured on the language of a text.
 ///
 /// Latin letters count where the words are English, and Han letters count; of nothing else do the training and
@@ -9,10 +11,11 @@ public enum EvaluatedLanguage {
   public static func covers(_ text: String) -> Bool {
     var text = text
     return text.withUTF8 { bytes in
-      var hasOthers = false
-      if isForeignLatin(bytes, hasOthers: &hasOthers) { return false }
+      let found = cscoring_look(lexicon.words, bytes.baseAddress, bytes.count)
+      // Two words, because one may be a name or a loan.
+      if found.foreign >= 2, found.foreign > found.english { return false }
       // Everything below U+0250 is Latin: for the usual text one scan settles both.
-      return !hasOthers || !isForeignScript(String(decoding: bytes, as: UTF8.self))
+      return found.beyond == 0 || !isForeignScript(String(decoding: bytes, as: UTF8.self))
     }
   }
 
@@ -67,89 +70,23 @@ public enum EvaluatedLanguage {
 
   // MARK: Common words
 
-  /// One pass over the bytes; a byte that no Latin letter below U+0250 begins with is told of, for its script is to be looked
-  /// at.
-  private static func isForeignLatin(_ bytes: UnsafeBufferPointer<UInt8>, hasOthers: inout Bool) -> Bool {
-    // Looked up once, and not for every word.
-    let words = words
-    var (english, foreign) = (0, 0)
-    var position = 0
-    while position < bytes.count {
-      var word = wordSeed
-      let start = position
-      while position < bytes.count {
-        let byte = bytes[position]
-        // Only letters of ASCII become others of them by this bit.
-        let lower = byte | 0x20
-        if lower &- 0x61 < 26 {
-          word = (word ^ UInt64(lower)) &* prime
-        } else if byte >= 0x80 {
-          word = (word ^ UInt64(byte)) &* prime
-          if byte >= 0xC9 { hasOthers = true }
-        } else {
-          break
-        }
-        position &+= 1
-      }
-      if position > start {
-        switch words.language(of: word) {
-        case .english: english &+= 1
-        case .foreign: foreign &+= 1
-        case .none: break
-        }
-      }
-      position &+= 1
+  /// Made once and never let go. A word of both languages counts as foreign.
+  private struct Lexicon: @unchecked Sendable {
+    let words: OpaquePointer
+
+    init(english: String, foreign: String) {
+      guard let words = cscoring_make_lexicon() else { preconditionFailure("no memory for words") }
+      self.words = words
+      add(foreign, UInt8(cscoring_foreign))
+      add(english, UInt8(cscoring_english))
     }
-    // Two words, because one may be a name or a loan.
-    return foreign >= 2 && foreign > english
-  }
 
-  private static let prime: UInt64 = 0x0000_0100_0000_01B3
-  private static let wordSeed: UInt64 = 0xCBF2_9CE4_8422_2325
-
-  private static let words = WordTable(english: hashes(englishWords), foreign: hashes(foreignWords))
-
-  /// FNV-1a over the lower-case bytes of each word. Only ASCII is folded: a capital Ü is rare and then just not counted.
-  private static func hashes(_ words: String) -> [UInt64] {
-    words.split(separator: " ").map { word in
-      word.utf8.reduce(wordSeed) { ($0 ^ UInt64($1)) &* prime }
+    private func add(_ list: String, _ language: UInt8) {
+      for word in list.split(separator: " ") { cscoring_add_word(words, Array(word.utf8), word.utf8.count, language) }
     }
   }
 
-  /// Words by their hashes, which spread well enough by themselves: no second hash, and one look for nearly every word. Made
-  /// once and never let go.
-  private struct WordTable: @unchecked Sendable {
-    enum Language: UInt8 { case none, english, foreign }
-
-    private static let slots = 4_096
-    private let hashes = UnsafeMutablePointer<UInt64>.allocate(capacity: slots)
-    private let languages = UnsafeMutablePointer<Language>.allocate(capacity: slots)
-
-    init(english: [UInt64], foreign: [UInt64]) {
-      hashes.initialize(repeating: 0, count: Self.slots)
-      languages.initialize(repeating: .none, count: Self.slots)
-      // A word of both languages counts as foreign.
-      for hash in foreign { insert(hash, .foreign) }
-      for hash in english { insert(hash, .english) }
-    }
-
-    private func insert(_ hash: UInt64, _ language: Language) {
-      let slot = slot(of: hash)
-      guard languages[slot] == .none else { return }
-      hashes[slot] = hash
-      languages[slot] = language
-    }
-
-    @inline(__always)
-    private func slot(of hash: UInt64) -> Int {
-      var slot = Int(truncatingIfNeeded: hash ^ hash &>> 32) & (Self.slots - 1)
-      while languages[slot] != .none, hashes[slot] != hash { slot = (slot &+ 1) & (Self.slots - 1) }
-      return slot
-    }
-
-    @inline(__always)
-    func language(of hash: UInt64) -> Language { languages[slot(of: hash)] }
-  }
+  private static let lexicon = Lexicon(english: englishWords, foreign: foreignWords)
 
   private static let englishWords =
     """

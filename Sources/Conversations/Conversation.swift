@@ -85,12 +85,17 @@ public struct Part: Sendable, Equatable {
       // A byte of UTF-8 begins a character unless its two top bits are 1 and 0.
       let bytes = UnsafeRawBufferPointer(bytes)
       var (count, position) = (bytes.count, 0)
-      while position + 8 <= bytes.count {
-        let word = bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self)
-        let others = (word & ~(word &<< 1) & 0x8080_8080_8080_8080) &>> 7
-        // One bit in each byte: the product has their sum in its top byte.
-        count &-= Int((others &* 0x0101_0101_0101_0101) &>> 56)
-        position += 8
+      while position &+ 8 <= bytes.count {
+        // Counted in each of eight lanes, until one could be full; then all are summed up.
+        let stop = min(bytes.count &- 7, position &+ 8 &* 255)
+        var others: UInt64 = 0
+        while position < stop {
+          let word = bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self)
+          others &+= (word & ~(word &<< 1) & 0x8080_8080_8080_8080) &>> 7
+          position &+= 8
+        }
+        let pairs = (others & 0x00FF_00FF_00FF_00FF) &+ (others &>> 8 & 0x00FF_00FF_00FF_00FF)
+        count &-= Int((pairs &* 0x0001_0001_0001_0001) &>> 48)
       }
       for byte in bytes[position...] where byte & 0xC0 == 0x80 { count &-= 1 }
       return count

@@ -78,6 +78,12 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     clinux_current_loop().map { Unmanaged<EventLoop>.fromOpaque($0).takeUnretainedValue() }
   }
 
+  /// What `body` gives of the loop whose code runs on this thread; nil elsewhere. The loop lives as long as its code runs,
+  /// so it is not counted: it is referred to weakly, which makes counting slow.
+  static func withCurrent<Value>(_ body: (EventLoop) -> Value) -> Value? {
+    clinux_current_loop().map { Unmanaged<EventLoop>.fromOpaque($0)._withUnsafeGuaranteedRef(body) }
+  }
+
   /// Whether the calling code runs on this loop.
   public var isCurrent: Bool { clinux_current_loop() == Unmanaged.passUnretained(self).toOpaque() }
 

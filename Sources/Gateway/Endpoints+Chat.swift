@@ -10,61 +10,53 @@ import Screening
 import StrictJSON
 import Telemetry
 
-/// The gateway: a chat request is judged, passed on, and its answer is judged before it goes back.
+/// The gateway: a chat request is judged, passed on, and its answer is judged before it goes back. What comes back stands in
+/// Endpoints+ChatAnswer.swift.
+///
+/// Every step gives an answer: at once where nothing has to be waited for, as nearly always. Then a chat is one task, which
+/// waits for its upstream.
 extension Endpoints {
   func chat(_ api: ChatAPI, prefix: String, _ request: ServerRequest) -> Answer {
-    .later {
-      guard let permit = await Permit.take(from: self.chats.gate) else { return api.response(to: .overloaded) }
-      do throws(APIError) {
-        return try await self.answered(api, prefix, request, permit)
-      } catch {
-        return api.response(to: error)
-      }
+    guard request.body.count <= Self.loopBytes, !Self.isCompressed(request),
+      let permit = Permit.takeAtOnce(from: chats.gate)
+    else {
+      return later(api) { () async throws(APIError) in try await self.longChat(api, prefix, request) }
+    }
+    return answer(api) { () throws(APIError) in
+      try asked(api, prefix, request, request.body, Self.chat(api, request.body), permit)
     }
   }
 
-  private func answered(
-    _ api: ChatAPI, _ prefix: String, _ request: ServerRequest, _ permit: Permit
-  ) async throws(APIError) -> ServerResponse {
-    let (exchange, input) = try await judgedRequest(api, prefix, request)
-    var sent = exchange.body
-    if let input, input.decision.action >= .mask {
-      guard input.decision.action == .mask,
-        let masked = try await masked(input, exchange.body, exchange.api.masked(request:texts:))
-      else {
-        return refusal(exchange, because: input, usage: nil, headers: ChatHeaders.verdict(input))
-      }
-      sent = masked
+  /// An answer, or what says why there is none.
+  func answer(_ api: ChatAPI, _ work: () throws(APIError) -> Answer) -> Answer {
+    do throws(APIError) { return try work() } catch { return .now(api.response(to: error)) }
+  }
+
+  /// The same where something has to be waited for.
+  func later(_ api: ChatAPI, _ work: @escaping @Sendable () async throws(APIError) -> Answer) -> Answer {
+    .later {
+      do throws(APIError) { return await (try await work()).response() } catch { return api.response(to: error) }
     }
-    let (answer, host) = try await forward(exchange, sent)
-    var headers = ChatHeaders.incoming(answer.headers, of: host)
-    if let input { headers += ChatHeaders.verdict(input) }
-    let media = answer.mediaType
-    if exchange.chat.isStreamed, answer.status == 200, media == "text/event-stream" {
-      return stream(exchange, answer, headers, permit)
-    }
-    guard media == "application/json" || media.hasSuffix("+json") else {
-      answer.cancel()
-      throw APIError(
-        status: 502, code: "upstream_wrong_content_type",
-        message:
-          "the upstream answered \(answer.status) with something that is not JSON\(exchange.chat.isStreamed ? " and no event stream" : "")"
-      )
-    }
-    return try await unary(exchange, answer, headers)
   }
 
   // MARK: The request
 
-  /// The exchange, and the verdict on what goes in; nil where there is nothing that could be judged.
-  private func judgedRequest(
+  /// A request that waits for its place, or takes too long to read here.
+  private func longChat(
     _ api: ChatAPI, _ prefix: String, _ request: ServerRequest
-  ) async throws(APIError) -> (ChatExchange, Verdict?) {
+  ) async throws(APIError) -> Answer {
+    guard let permit = await Permit.take(from: chats.gate) else { throw .overloaded }
     let body = try await body(of: request)
     let chat =
       body.count <= Self.loopBytes
       ? try Self.chat(api, body)
       : try await inLane(cost: body.count) { () throws(APIError) in try Self.chat(api, body) }
+    return try asked(api, prefix, request, body, chat, permit)
+  }
+
+  private func asked(
+    _ api: ChatAPI, _ prefix: String, _ request: ServerRequest, _ body: [UInt8], _ chat: ChatRequest, _ permit: Permit
+  ) throws(APIError) -> Answer {
     let candidates = chats.upstreams.candidates(api.family, prefix: prefix, model: chat.model)
     guard let first = candidates.first else { throw APIError(UpstreamPool.Failure.noUpstream) }
     var query = Query(conversation: chat.conversation, scope: .all, direction: .input, received: request.received)
@@ -74,13 +66,12 @@ extension Endpoints {
     let chain = JudgedTurns.chain(
       of: chat.conversation, policy: policy, judge: judge, tenant: query.principal.name)
     query.judgedBefore = chats.judged.judged(chain)
-    let verdict = try await verdict(query, request.id)
-    let isClean = verdict?.isClean ?? true
-    if verdict != nil, isClean { chats.judged.remember(chain) }
     let exchange = ChatExchange(
       api: api, request: request, body: body, chat: chat, candidates: candidates, query: query, policy: policy,
-      chain: chain, isInputClean: isClean)
-    return (exchange, verdict)
+      chain: chain)
+    guard let judgement = try begun(query) else { return forward(exchange, body, nil, permit) }
+    if let verdict = judgement.atOnce() { return judged(exchange, verdict, permit) }
+    return later(api) { () throws(APIError) in self.judged(exchange, await judgement.finish(), permit) }
   }
 
   private static func chat(_ api: ChatAPI, _ body: [UInt8]) throws(APIError) -> ChatRequest {
@@ -89,25 +80,48 @@ extension Endpoints {
     do throws(ChatContractError) { return try api.request(json) } catch { throw .field(error.path, error.message) }
   }
 
-  /// Judges and logs; nil where nothing in scope holds anything.
-  func verdict(_ query: Query, _ request: RequestID) async throws(APIError) -> Verdict? {
-    let judgement: Judgement
-    do throws(QueryError) { judgement = try safetyGuard.begin(query) } catch {
+  /// A judgement; nil where nothing in scope holds anything.
+  func begun(_ query: Query) throws(APIError) -> Judgement? {
+    do throws(QueryError) { return try safetyGuard.begin(query) } catch {
       if error == .nothingInScope { return nil }
       throw APIError(error)
     }
-    let verdict: Verdict
-    if let atOnce = judgement.atOnce() { verdict = atOnce } else { verdict = await judgement.finish() }
-    log(verdict, request: request, query)
-    return verdict
   }
 
-  private typealias Put = @Sendable (JSON, [PartPath: String]) throws(ChatContractError) -> JSON?
+  /// What follows the verdict on what goes in.
+  private func judged(_ exchange: ChatExchange, _ verdict: Verdict, _ permit: Permit) -> Answer {
+    log(verdict, request: exchange.request.id, exchange.query)
+    if verdict.isClean { chats.judged.remember(exchange.chain) }
+    guard verdict.decision.action >= .mask else { return forward(exchange, exchange.body, verdict, permit) }
+    let refused = { @Sendable in
+      Answer.now(self.refusal(exchange, because: verdict, usage: nil, lines: ChatHeaders.verdict(verdict)))
+    }
+    guard verdict.decision.action == .mask else { return refused() }
+    return masked(verdict, exchange.body, exchange.api, exchange.api.masked(request:texts:)) { body in
+      body.map { self.forward(exchange, $0, verdict, permit) } ?? refused()
+    }
+  }
 
-  /// A document with the spans of a verdict replaced; nil where one of them has no place of its own.
-  private func masked(_ verdict: Verdict, _ body: [UInt8], _ put: @escaping Put) async throws(APIError) -> [UInt8]? {
-    if body.count <= Self.loopBytes { return Self.masked(verdict, body, put) }
-    return try await inLane(cost: 2 * body.count) { Self.masked(verdict, body, put) }
+  private func forward(_ exchange: ChatExchange, _ body: [UInt8], _ input: Verdict?, _ permit: Permit) -> Answer {
+    // Also behind something that was waited for this is the loop: tasks of requests prefer theirs.
+    let call = ChatCall(exchange, sending: body, input, permit, of: self)
+    call.begin()
+    return .later { await call.response() }
+  }
+
+  // MARK: Masking
+
+  typealias Put = @Sendable (JSON, [PartPath: String]) throws(ChatContractError) -> JSON?
+
+  /// Goes on with a document in which the spans of a verdict are replaced; with nil where one of them has no place of its own.
+  func masked(
+    _ verdict: Verdict, _ body: [UInt8], _ api: ChatAPI, _ put: @escaping Put,
+    then: @escaping @Sendable ([UInt8]?) -> Answer
+  ) -> Answer {
+    if body.count <= Self.loopBytes { return then(Self.masked(verdict, body, put)) }
+    return later(api) { () throws(APIError) in
+      then(try await self.inLane(cost: 2 * body.count) { Self.masked(verdict, body, put) })
+    }
   }
 
   private static func masked(_ verdict: Verdict, _ body: [UInt8], _ put: Put) -> [UInt8]? {
@@ -118,145 +132,15 @@ extension Endpoints {
     guard texts.count == found.count else { return nil }
     return (try? put(json, texts))??.encoded
   }
+}
 
-  // MARK: The upstream
-
-  private func forward(
-    _ exchange: ChatExchange, _ body: [UInt8]
-  ) async throws(APIError) -> (UpstreamAnswer, UpstreamPool.Host) {
-    let head = exchange.request.head
-    do throws(UpstreamPool.Failure) {
-      return try await chats.upstreams.send(exchange.candidates) { host in
-        UpstreamCall(host, path: exchange.api.path, method: "POST", head: head, body: body)
-      }
-    } catch { throw APIError(error) }
-  }
-
-  /// All of an answer that is no stream.
-  private func whole(_ answer: UpstreamAnswer) async throws(APIError) -> [UInt8] {
-    var body: [UInt8] = []
-    let room = BudgetShare(of: bodies)
-    do throws(BackendFailure) {
-      while body.count <= settings.answerBytes, let piece = try await answer.next() {
-        // The usual answer comes in one.
-        if body.isEmpty { body = piece } else { body += piece }
-        room.hold(body.count)
-      }
-    } catch { throw APIError(UpstreamPool.Failure.failed(error)) }
-    guard body.count <= settings.answerBytes else {
-      answer.cancel()
-      throw APIError(
-        status: 502, code: "upstream_too_large",
-        message: "the upstream's answer is larger than \(settings.answerBytes) bytes")
+extension Answer {
+  /// The answer, waited for where it is not there.
+  func response() async -> ServerResponse {
+    switch self {
+    case .now(let response): response
+    case .later(let work): await work()
     }
-    return body
-  }
-
-  private func unary(
-    _ exchange: ChatExchange, _ answer: UpstreamAnswer, _ headers: [(name: String, value: String)]
-  ) async throws(APIError) -> ServerResponse {
-    let body = try await whole(answer)
-    let api = exchange.api
-    let isError = answer.status >= 400
-    let content =
-      body.count <= Self.loopBytes
-      ? try Self.answer(api, body, isError: isError)
-      : try await inLane(cost: body.count) { () throws(APIError) in try Self.answer(api, body, isError: isError) }
-    let verdict = try await outputVerdict(exchange, content)
-    var headers = headers
-    if let verdict { headers += ChatHeaders.verdict(verdict) }
-    guard let verdict, verdict.decision.action >= .mask else {
-      if !isError, exchange.isInputClean, content.choices.count == 1, verdict?.isClean ?? true {
-        chats.judged.remember(exchange.chain.appending(content.choices[0]))
-      }
-      return .json(status: answer.status, body, headers: headers)
-    }
-    if verdict.decision.action == .mask, content.choices.count == 1,
-      let masked = try await masked(verdict, body, api.masked(answer:texts:))
-    {
-      return .json(status: answer.status, masked, headers: headers)
-    }
-    return refusal(exchange, because: verdict, usage: content.usage, headers: headers)
-  }
-
-  private static func answer(_ api: ChatAPI, _ body: [UInt8], isError: Bool) throws(APIError) -> ChatAnswer {
-    if !isError, let usual = api.plainAnswer(body) { return usual }
-    do {
-      let json = try JSON.parse(body)
-      return isError ? ChatAnswer(choices: [.error(json)]) : try api.answer(json)
-    } catch {
-      throw APIError(
-        status: 502, code: "upstream_unreadable", message: "the upstream's answer is not what this API answers")
-    }
-  }
-
-  /// The strongest verdict on what an answer holds; nil where it holds nothing.
-  private func outputVerdict(_ exchange: ChatExchange, _ answer: ChatAnswer) async throws(APIError) -> Verdict? {
-    if answer.choices.count == 1 {
-      return try await verdict(exchange.query(about: answer.choices[0], received: .now), exchange.request.id)
-    }
-    return try await worstVerdict(exchange, answer)
-  }
-
-  private func worstVerdict(_ exchange: ChatExchange, _ answer: ChatAnswer) async throws(APIError) -> Verdict? {
-    let now = ContinuousClock.now
-    var worst: Verdict?
-    let queries = answer.choices.map { exchange.query(about: $0, received: now) }
-    let verdicts = await withTaskGroup(of: Result<Verdict?, APIError>.self) { group in
-      for query in queries {
-        group.addTask {
-          do throws(APIError) { return .success(try await self.verdict(query, exchange.request.id)) } catch {
-            return .failure(error)
-          }
-        }
-      }
-      var verdicts: [Result<Verdict?, APIError>] = []
-      for await verdict in group { verdicts.append(verdict) }
-      return verdicts
-    }
-    for result in verdicts {
-      guard let verdict = try result.get() else { continue }
-      worst = worst?.worst(verdict) ?? verdict
-    }
-    return worst
-  }
-
-  // MARK: Answers
-
-  private func stream(
-    _ exchange: ChatExchange, _ answer: UpstreamAnswer, _ headers: [(name: String, value: String)], _ permit: Permit
-  ) -> ServerResponse {
-    var response = ServerResponse(
-      status: 200, contentType: "text/event-stream; charset=utf-8",
-      headers: headers + [("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no")])
-    response.stream = { writer in
-      guard let loop = EventLoop.current else { return writer.abort() }
-      let relay = StreamRelay(exchange, answer, endpoints: self, loop: loop, writer: writer)
-      await relay.run(writer)
-      withExtendedLifetime(permit) {}
-    }
-    return response
-  }
-
-  /// What is answered in the place of what may not pass.
-  private func refusal(
-    _ exchange: ChatExchange, because verdict: Verdict, usage: TokenUsage?, headers: [(name: String, value: String)]
-  ) -> ServerResponse {
-    let text = exchange.refusalText(verdict)
-    guard settings.refusalStatus == 200 else {
-      return exchange.api.response(
-        to: APIError(status: settings.refusalStatus, code: "content_filter", message: text), headers: headers)
-    }
-    let stamp = ChatStamp.now(for: exchange.api)
-    guard exchange.chat.isStreamed else {
-      let body = exchange.api.refusal(
-        text, for: exchange.chat, id: stamp.id, created: stamp.created, usage: usage)
-      return .json(body, headers: headers)
-    }
-    let ending = ChatStreamEnding(exchange.api, request: exchange.chat, id: stamp.id, created: stamp.created)
-    return ServerResponse(
-      status: 200, contentType: "text/event-stream; charset=utf-8", headers: headers,
-      body: ending.refusal(text, usage: usage))
   }
 }
 
@@ -265,6 +149,9 @@ final class Permit: Sendable {
   private let gate: AdmissionGate
 
   private init(of gate: AdmissionGate) { self.gate = gate }
+
+  /// A place that nobody has to wait for; nil where there is none.
+  static func takeAtOnce(from gate: AdmissionGate) -> Permit? { gate.tryEnter() ? Permit(of: gate) : nil }
 
   /// Waits for a place; nil where too many wait.
   static func take(from gate: AdmissionGate) async -> Permit? { await gate.enter() ? Permit(of: gate) : nil }

@@ -36,15 +36,14 @@ extension Endpoints {
           host, path: passthrough.path, query: head.query, method: passthrough.method, head: head, body: body)
       }
     } catch { throw APIError(error) }
-    var headers = ChatHeaders.incoming(answer.headers, of: host)
+    var headers: [(name: String, value: String)] = []
     if passthrough != .models {
       chats.metrics.passedThrough()
       headers.append(("x-paddock-judged", "no"))
     }
-    if let type = answer.headers.last(where: { $0.name.lowercased() == "content-type" }) {
-      headers.append(("Content-Type", type.value))
-    }
+    if let type = answer.headers.values("content-type").last { headers.append(("Content-Type", type)) }
     var response = ServerResponse(status: answer.status, headers: headers)
+    response.lines = ChatHeaders.incoming(answer.headers, of: host)
     response.stream = { writer in
       await Self.copy(answer, to: writer)
       withExtendedLifetime(permit) {}

@@ -14,7 +14,7 @@ final class Endpoints: Sendable {
   let readiness: ReadinessProbe
   let chats: ChatServices
   private let shared: Gateway.Shared
-  private let frames: [ObjectIdentifier: VerdictFrame]
+  private let frames: PolicyTable<VerdictFrame>
   var sink: LogSink { shared.sink }
   var gate: AdmissionGate { shared.gate }
   var bodies: BodyBudget { shared.bodies }
@@ -30,14 +30,12 @@ final class Endpoints: Sendable {
     chats = ChatServices(
       upstreams: upstreams, judged: shared.judged, gate: shared.chats, metrics: shared.chatMetrics)
     let judges = safetyGuard.judges.values.map(\.description)
-    frames = Dictionary(
-      safetyGuard.policies.policies.values.map { (ObjectIdentifier($0), VerdictFrame($0, judges: judges)) },
-      uniquingKeysWith: { first, _ in first })
+    frames = PolicyTable(safetyGuard.policies) { VerdictFrame($0, judges: judges) }
   }
 
   /// The JSON of a verdict.
   func json(_ verdict: Verdict, metadata: JSON?) -> [UInt8] {
-    guard let frame = frames[ObjectIdentifier(verdict.policy)] else { return verdict.json(metadata: metadata) }
+    guard let frame = frames[verdict.policy] else { return verdict.json(metadata: metadata) }
     return verdict.json(metadata: metadata, frame: frame)
   }
 
@@ -154,7 +152,7 @@ final class Endpoints: Sendable {
   /// Above this many bytes decoding takes longer than ~100 µs and leaves the loop.
   static let loopBytes = 8_192
 
-  private static func isCompressed(_ request: ServerRequest) -> Bool {
+  static func isCompressed(_ request: ServerRequest) -> Bool {
     guard let coding = request.head.headers["content-encoding"] else { return false }
     return coding.lowercased() != "identity"
   }

@@ -119,7 +119,7 @@ public final class Gateway: Application {
       return .refused(route.response(to: error), route: route.label)
     }
     // Before the body is read: what would only wait in vain need not be sent.
-    let gate = route.chat == nil ? endpoints.gate : endpoints.chats.gate
+    let gate = route.isChat ? endpoints.chats.gate : endpoints.gate
     if gate.isFull { return .refused(route.response(to: .overloaded), route: route.label) }
     return .admitted(handlers[route.label.index], caller: key)
   }
@@ -131,16 +131,18 @@ public final class Gateway: Application {
       return APIError(
         status: 411, code: "length_required", message: "a body is needed, with Content-Length or chunked")
     }
-    guard head.headers.count("content-type") <= 1 else {
-      return APIError(
-        status: 415, code: "unsupported_media_type",
-        message: "Content-Type must be given once: readers differ on which one counts")
-    }
     // The usual value needs no reading.
-    if !head.headers.first("content-type", is: "application/json"), let type = head.headers["content-type"],
-      let error = MediaType.problem(type, allowsLines: route.endpoint.takesStream)
-    {
-      return error
+    if !head.headers.only("content-type", is: "application/json") {
+      guard head.headers.count("content-type") <= 1 else {
+        return APIError(
+          status: 415, code: "unsupported_media_type",
+          message: "Content-Type must be given once: readers differ on which one counts")
+      }
+      if let type = head.headers["content-type"],
+        let error = MediaType.problem(type, allowsLines: route.takesStream)
+      {
+        return error
+      }
     }
     if head.headers.contains("content-encoding") {
       let codings = head.headers.values("content-encoding").map { $0.lowercased() }
@@ -183,7 +185,7 @@ private final class RouteHandler: RequestHandler {
 
   var route: RouteLabel { handled.label }
   var bodyLimit: Int { handled.bodyLimit }
-  var takesStream: Bool { handled.endpoint.takesStream }
+  var takesStream: Bool { handled.takesStream }
 
   func respond(to request: ServerRequest) -> Answer {
     endpoints.compressed(endpoints.answer(handled.endpoint, request), for: request.head)

@@ -43,12 +43,16 @@ final class Route: Sendable {
   let endpoint: Endpoint
   /// The most bytes of a body.
   let bodyLimit: Int
+  /// What every request asks of the endpoint, which would be copied for that.
+  let takesStream, isChat: Bool
 
   init(label: RouteLabel, method: String, endpoint: Endpoint, bodyLimit: Int) {
     self.label = label
     self.method = method
     self.endpoint = endpoint
     self.bodyLimit = bodyLimit
+    takesStream = endpoint.takesStream
+    isChat = if case .chat = endpoint { true } else { false }
   }
 
   /// Whether it reads a body, and so needs a permit.
@@ -87,7 +91,8 @@ struct RouteTable: Sendable {
 
   /// By the place in their labels.
   let all: [Route]
-  private let exact: [String: Int]
+  /// There are few, and nearly all are told apart by their length: that takes less than to make a hash.
+  private let exact: [(count: Int, path: String, index: Int)]
   private let prefixes: [(prefix: String, index: Int)]
   private let open: [(prefix: String, index: Int)]
   private let unknown: RouteLabel
@@ -117,9 +122,9 @@ struct RouteTable: Sendable {
     unknown = RouteLabel(name: "unknown", index: all.count)
     none = RouteLabel(name: "none", index: all.count + 1)
     let named = all.map(\.label)
-    exact = Dictionary(
-      named.filter { !$0.name.hasSuffix("}") && !$0.name.hasSuffix("*") }.map { ($0.name, $0.index) },
-      uniquingKeysWith: { first, _ in first })
+    exact = named.filter { !$0.name.hasSuffix("}") && !$0.name.hasSuffix("*") }.map {
+      (count: $0.name.utf8.count, path: $0.name, index: $0.index)
+    }
     prefixes = named.filter { $0.name.hasSuffix("}") }.map { (String($0.name.prefix { $0 != "{" }), $0.index) }
     open = named.filter { $0.name.hasSuffix("/*") }.map { (String($0.name.dropLast(2)), $0.index) }
   }
@@ -147,7 +152,7 @@ struct RouteTable: Sendable {
       return .refused(
         ServerResponse(status: 204, headers: [("Allow", "GET, HEAD, POST, OPTIONS")]), unknown)
     }
-    guard let index = exact[head.path] ?? prefixed(head.path) ?? opened(head.path), Self.isOpen(all[index], purpose)
+    guard let index = exactly(head.path) ?? prefixed(head.path) ?? opened(head.path), Self.isOpen(all[index], purpose)
     else {
       let error = APIError(status: 404, code: "not_found", message: "there is nothing at this path")
       return .refused(error.response(), unknown)
@@ -170,6 +175,12 @@ struct RouteTable: Sendable {
     case .api: !route.endpoint.isMetrics
     case .operations: route.endpoint.isForOperations
     }
+  }
+
+  private func exactly(_ path: String) -> Int? {
+    let count = path.utf8.count
+    for row in exact.indices where exact[row].count == count && exact[row].path == path { return exact[row].index }
+    return nil
   }
 
   private func prefixed(_ path: String) -> Int? {

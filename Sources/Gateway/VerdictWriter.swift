@@ -13,9 +13,7 @@ extension Verdict {
 
   /// The same, with the parts that were written once.
   func json(metadata: JSON?, frame: VerdictFrame) -> [UInt8] {
-    var writer = JSONWriter(capacity: 1_536)
-    write(to: &writer, metadata: metadata, frame)
-    return writer.bytes
+    JSONWriter.bytes { write(to: &$0, metadata: metadata, frame) }
   }
 
   private func write(to writer: inout JSONWriter, metadata: JSON?, _ frame: VerdictFrame) {
@@ -23,9 +21,9 @@ extension Verdict {
     writer.object { writer in
       writer.key("id")
       writer.string(count: VerdictID.count) { id.write(to: $0) }
-      writer.member("verdict", decision.verdict.rawValue)
-      writer.member("action", decision.action.rawValue)
-      writer.member("direction", direction.rawValue)
+      writer.members(decision.verdict.member)
+      writer.members(decision.action.member)
+      writer.members(direction.member)
       writer.key("score")
       writer.score(decision.score)
       writeCategories(to: &writer)
@@ -105,6 +103,40 @@ extension Verdict {
       writer.double(judgeTime.milliseconds, digits: 3)
       writer.key("total")
       writer.double(totalTime.milliseconds, digits: 3)
+    }
+  }
+}
+
+extension Decision.Verdict {
+  /// The member `verdict`, as text: every answer has it.
+  var member: StaticString {
+    switch self {
+    case .safe: #""verdict":"safe""#
+    case .unsafe: #""verdict":"unsafe""#
+    case .notJudged: #""verdict":"not_judged""#
+    }
+  }
+}
+
+extension Action {
+  /// The same of `action`.
+  var member: StaticString {
+    switch self {
+    case .allow: #""action":"allow""#
+    case .flag: #""action":"flag""#
+    case .review: #""action":"review""#
+    case .mask: #""action":"mask""#
+    case .block: #""action":"block""#
+    }
+  }
+}
+
+extension Direction {
+  /// The same of `direction`.
+  var member: StaticString {
+    switch self {
+    case .input: #""direction":"input""#
+    case .output: #""direction":"output""#
     }
   }
 }

@@ -11,7 +11,7 @@ public final class EmbeddedJudge: Judge {
   public let description: JudgeDescription
   private let model: EmbeddedModel
   private let lane: WorkerLane
-  private let tables: [ObjectIdentifier: HazardTable]
+  private let tables: PolicyTable<HazardTable>
   private let native: Taxonomy
 
   /// What the model's heads mean under one taxonomy.
@@ -43,13 +43,11 @@ public final class EmbeddedJudge: Judge {
       name: name, kind: "embedded", model: "\(model.name)-\(model.version)", digest: model.digest)
     let native = policies.llamaGuard3
     self.native = native
-    tables = Dictionary(
-      policies.policies.values.map { (ObjectIdentifier($0), HazardTable(from: native, to: $0.taxonomy)) },
-      uniquingKeysWith: { first, _ in first })
+    tables = PolicyTable(policies) { HazardTable(from: native, to: $0.taxonomy) }
   }
 
   private func table(for policy: Policy) -> HazardTable {
-    tables[ObjectIdentifier(policy)] ?? HazardTable(from: native, to: policy.taxonomy)
+    tables[policy] ?? HazardTable(from: native, to: policy.taxonomy)
   }
 
   /// Categories whose hazards the model has no head for.
@@ -230,14 +228,19 @@ public final class EmbeddedJudge: Judge {
   /// The hazard heads are conditional on unsafe text: from 0.5 on the model names the hazard, and a named category
   /// carries the whole unsafe score; below, a category's score falls in proportion.
   static func reading(of scores: ClassifierScores, table: HazardTable) -> Reading {
-    var reading = Reading(
-      score: scores.unsafe, categoryScores: CategoryScores(capacity: table.count),
-      signals: Signals("injection", scores.injection))
-    for (hazard, category) in table.pairs {
-      let probability = scores.hazard(hazard)
-      reading.categoryScores.raise(category, to: scores.unsafe * min(1, probability / 0.5))
-      if probability >= 0.5 { reading.named.append(category) }
+    var named: [Int] = []
+    let categoryScores = CategoryScores(count: table.count) { row in
+      for (hazard, category) in table.pairs {
+        let probability = scores.hazard(hazard)
+        let score = scores.unsafe * min(1, probability / 0.5)
+        // What was not scored is no number, and so not higher.
+        if !(row[category] >= score) { row[category] = score }
+        if probability >= 0.5 { named.append(category) }
+      }
     }
+    var reading = Reading(
+      score: scores.unsafe, named: named, categoryScores: categoryScores,
+      signals: Signals("injection", scores.injection))
     if table.unmapped != 0 {
       for hazard in 0..<ClassifierScores.hazardCount
       where table.unmapped >> UInt32(hazard) & 1 == 1 && scores.hazard(hazard) >= 0.5 {

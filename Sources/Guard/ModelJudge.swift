@@ -15,7 +15,7 @@ public struct ModelJudge: Judge {
   }
 
   /// What a server is given.
-  public enum Asking: Sendable {
+  public enum Asking: String, Sendable {
     /// A rendered prompt.
     case prompt
     /// A rendered prompt as one user message, in the server's template.
@@ -140,7 +140,7 @@ public struct ModelJudge: Judge {
             report.observations.append(.failed(.notRenderable, parts))
             continue
           }
-          calls.append(Call(model: model, asked: asked, parts: parts))
+          calls.append(Call(turns: turns, model: model, asked: asked, parts: parts))
         }
       }
       outside.formUnion(question.messages.subtracting(windows.used))
@@ -171,6 +171,8 @@ public struct ModelJudge: Judge {
 
   /// One question about one block.
   private struct Call: Sendable {
+    /// What of the conversation is in it.
+    let turns: [RenderedTurn]
     let model: ModelRequest
     let asked: QuestionPlan.Asked
     let parts: [PartPath]
@@ -222,18 +224,20 @@ public struct ModelJudge: Judge {
     }
   }
 
-  /// Everything that reached the model, and everything that decides what its answer means.
+  /// Everything that reached the model, and everything that decides what its answer means: the turns, and what makes a prompt
+  /// of them. The prompt itself is ten times as long, and says nothing besides.
   private func key(of call: Call, _ request: JudgeRequest) -> VerdictKey {
-    let text: String
-    switch call.model.content {
-    case .prompt(let prompt): text = "prompt\n" + prompt
-    case .turns(let turns), .conversation(let turns):
-      text = turns.reduce(into: "turns") { $0 += "\n\($1.role) \($1.content.utf8.count)\n\($1.content)" }
-    }
-    return VerdictKey(
-      text, description.name, description.digest, mode.rawValue, request.policy.digest,
+    var input = VerdictKey.Input(capacity: call.turns.reduce(512) { $0 + $1.text.utf8.count + 32 })
+    for value in [
+      description.name, description.digest, asking.rawValue, mode.rawValue, request.policy.digest,
       request.direction.rawValue,
-      call.parts.map(\.description).joined(separator: " "), request.tenant)
+      String(call.asked.number), request.tenant, call.parts.map(\.description).joined(separator: " "),
+    ] { input.add(value) }
+    for turn in call.turns {
+      input.add(turn.side == .output ? "output" : "input")
+      input.add(turn.text)
+    }
+    return VerdictKey(input)
   }
 
   private func call(

@@ -80,9 +80,7 @@ enum TokenEstimate {
 
   /// The tokens of a text, rounded up.
   static func tokens(_ text: String) -> Int {
-    let bytes = text.utf8.count
-    let scalars = text.unicodeScalars.count
-    if bytes == scalars { return (bytes + 2) / 3 }
+    if text.utf8.allSatisfy({ $0 < 0x80 }) { return (text.utf8.count + 2) / 3 }
     return (text.unicodeScalars.reduce(0) { $0 + cost($1) } + 2) / 3
   }
 

@@ -5,6 +5,8 @@ import Policies
 struct QuestionPlan: Sendable {
   /// One question about each conversation.
   final class Asked: Sendable {
+    /// Its place among the questions of its plan.
+    let number: Int
     /// The categories that are asked about.
     let block: ModelProfile.CategoryBlock
     /// The prompt without the conversation.
@@ -14,7 +16,8 @@ struct QuestionPlan: Sendable {
     /// Whether the answer is about the one category of the block, whatever it names.
     let isAboutOne: Bool
 
-    init(_ block: ModelProfile.CategoryBlock, _ profile: ModelProfile, isAboutOne: Bool) {
+    init(_ number: Int, _ block: ModelProfile.CategoryBlock, _ profile: ModelProfile, isAboutOne: Bool) {
+      self.number = number
       self.block = block
       self.isAboutOne = isAboutOne
       frame = PromptFrame(profile, block)
@@ -58,7 +61,9 @@ struct QuestionPlan: Sendable {
         ? profile.nativeBlock(for: policy.taxonomy, direction)
         : profile.block(for: policy, direction: direction, builtin: builtin)
       let isEach = mode == .onePerCategory && !isNative && !block.entries.isEmpty
-      let questions = (isEach ? block.separated : [block]).map { Asked($0, profile, isAboutOne: isEach) }
+      let questions = (isEach ? block.separated : [block]).enumerated().map { number, block in
+        Asked(number, block, profile, isAboutOne: isEach)
+      }
       let frame = PromptFrame(profile, block)
       let window = min(profile.contextTokens, contextTokens ?? .max)
       return QuestionPlan(

@@ -123,19 +123,15 @@ final class JudgeSeat: Sendable {
   let judge: any Judge
   let description: JudgeDescription
   let metrics: JudgeMetrics
-  private let unscored: [ObjectIdentifier: (input: [Int], output: [Int])]
+  private let unscored: PolicyTable<(input: [Int], output: [Int])>
 
   init(judge: any Judge, policies: PolicySet, registry: MetricRegistry) {
     self.judge = judge
     description = judge.description
     metrics = JudgeMetrics(judge: judge.description.name, registry: registry)
-    unscored = Dictionary(
-      policies.policies.values.map { policy in
-        (
-          ObjectIdentifier(policy),
-          (Self.unscored(judge, policy, .input, policy.input), Self.unscored(judge, policy, .output, policy.output))
-        )
-      }, uniquingKeysWith: { first, _ in first })
+    unscored = PolicyTable(policies) { policy in
+      (Self.unscored(judge, policy, .input, policy.input), Self.unscored(judge, policy, .output, policy.output))
+    }
   }
 
   private static func unscored(
@@ -146,7 +142,7 @@ final class JudgeSeat: Sendable {
 
   /// The enabled categories of a policy that the judge never scores.
   func unscored(of policy: Policy, _ direction: Direction) -> [Int] {
-    let both = unscored[ObjectIdentifier(policy)]
+    let both = unscored[policy]
     return (direction == .input ? both?.input : both?.output) ?? []
   }
 }

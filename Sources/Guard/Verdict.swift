@@ -118,7 +118,7 @@ public struct VerdictID: Sendable, Equatable, CustomStringConvertible {
   private let words: SIMD2<UInt64>
 
   /// A new name.
-  init() { words = SIMD2(Identifier.word(), Identifier.word()) }
+  init() { words = Identifier.words() }
 
   /// As answers and logs show it.
   public var description: String { Identifier.text(Self.prefix, digits: Self.digits, words.x, words.y) }

@@ -45,6 +45,7 @@ struct VerdictScore: Equatable {
 
   /// A token without white space, quotes and what tokenizers write for them.
   private static func letters(_ token: String) -> String {
-    String(token.unicodeScalars.filter { $0.properties.isAlphabetic && !"▁ĠĊ".unicodeScalars.contains($0) })
+    if token.utf8.allSatisfy({ ($0 | 0x20) &- 0x61 < 26 }) { return token }
+    return String(token.unicodeScalars.filter { $0.properties.isAlphabetic && !"▁ĠĊ".unicodeScalars.contains($0) })
   }
 }

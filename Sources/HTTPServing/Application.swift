@@ -1,7 +1,7 @@
 import HTTPWire
 
 /// What stands behind a server: it routes, admits and answers. A server may be given another one while it runs.
-public protocol Application: Sendable {
+public protocol Application: AnyObject, Sendable {
   /// Decides about a request before its body is read. Called on the connection's loop; must not wait.
   func admit(_ head: RequestHead, on listener: ListenerTraits) -> Admission
 
@@ -18,7 +18,7 @@ public enum Admission: Sendable {
   /// The request is answered without its body.
   case refused(ServerResponse, route: RouteLabel)
   /// The body is read, then the handler is asked. `caller` is handed on to it.
-  case admitted(any RequestHandler, caller: (any Sendable)? = nil)
+  case admitted(any RequestHandler, caller: (any AnyObject & Sendable)? = nil)
 }
 
 /// A route as metrics and logs name it, and its place in the application's tables.
@@ -35,8 +35,8 @@ public struct RouteLabel: Sendable, Equatable {
   }
 }
 
-/// Answers the requests of one route.
-public protocol RequestHandler: Sendable {
+/// Answers the requests of one route. An object, because every request is handed to it several times.
+public protocol RequestHandler: AnyObject, Sendable {
   /// The route.
   var route: RouteLabel { get }
   /// The most bytes of a body; more is answered with 413.
@@ -74,12 +74,12 @@ public struct ServerRequest: Sendable {
   /// When the first byte of the head was seen.
   public var received: ContinuousClock.Instant
   /// What `admit` found out about who calls.
-  public var caller: (any Sendable)?
+  public var caller: (any AnyObject & Sendable)?
 
   /// A request.
   public init(
     id: RequestID, head: RequestHead, body: [UInt8], stream: RequestBody? = nil, received: ContinuousClock.Instant,
-    caller: (any Sendable)? = nil
+    caller: (any AnyObject & Sendable)? = nil
   ) {
     self.id = id
     self.head = head
@@ -98,6 +98,8 @@ public struct ServerResponse: Sendable {
   public var contentType: StaticString?
   /// Further names and values; length, date, id and connection are the server's.
   public var headers: [(name: String, value: String)]
+  /// Further fields as they go out, each behind its line break: what `ResponseHead.append` gives.
+  public var lines: [UInt8] = []
   /// The content.
   public var body: [UInt8]
   /// Content that comes in pieces; then `body` is empty. Nil: `body` is all of it.
@@ -158,7 +160,7 @@ public struct RequestRecord: Sendable {
   /// The route, or nil where none was found.
   public var route: RouteLabel?
   /// What `admit` found out about who called.
-  public var caller: (any Sendable)?
+  public var caller: (any AnyObject & Sendable)?
   /// The status; nil where the client left before it was answered, or the answer was cut.
   public var status: Int?
   /// Bytes of the body as it came in.

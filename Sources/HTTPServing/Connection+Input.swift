@@ -79,7 +79,7 @@ extension Connection {
     guard decode() else { return true }
     if decoder?.isDone ?? true {
       decoder = nil
-      setDeadline(nil)
+      clearDeadline()
       guard let head = exchange.head, let handler = exchange.handler else { return false }
       respond(head, handler)
       return true

@@ -60,25 +60,24 @@ extension Connection {
     let start = context.output.count
     appendHead(response, framing: hasContent ? .length(response.body.count) : .none, keepsAlive: keepsAlive)
     guard sendsContent, response.body.count > LoopContext.smallOutput else {
-      if sendsContent { context.output += response.body }
+      if sendsContent { context.output.append(response.body) }
       phase = .writing(then: next)
       isQueued = true
       return context.queue(self)
     }
-    let head = Array(context.output[start...])
-    context.output.removeSubrange(start...)
-    write(PendingOutput(start: head, body: response.body), then: next)
+    write(PendingOutput(start: context.output.take(from: start), body: response.body), then: next)
   }
 
   /// Puts a head behind what stands in the loop's buffer.
   func appendHead(_ response: ServerResponse, framing: ResponseHead.Framing, keepsAlive: Bool) {
     exchange.status = response.status
     // What was waited for has come. A deadline that passes before the answer leaves is not this answer's.
-    setDeadline(nil)
+    clearDeadline()
     context.appendStart(response.status)
     if let type = response.contentType { ResponseHead.append("Content-Type", type, to: &context.output) }
+    context.output.append(response.lines)
     for header in response.headers { ResponseHead.append(header.name, header.value, to: &context.output) }
-    context.output += Self.idField
+    context.output.append("\r\nX-Request-Id: ")
     exchange.id.append(to: &context.output)
     ResponseHead.appendEnd(
       to: &context.output, framing: framing, keepsAlive: keepsAlive, version: exchange.head?.version ?? .http11)
@@ -95,8 +94,6 @@ extension Connection {
     exchange.budgeted += count
     return true
   }
-
-  private static let idField = Array("\r\nX-Request-Id: ".utf8)
 
   /// Sends a small answer out of the loop's buffer; only what the client does not take at once is kept.
   func sendQueued(_ bytes: UnsafeRawBufferPointer) {
@@ -151,7 +148,7 @@ extension Connection {
         return false
       }
     }
-    setDeadline(nil)
+    clearDeadline()
     return true
   }
 
@@ -237,7 +234,7 @@ extension Connection {
 
   private static func known(_ method: String?) -> String {
     switch method {
-    case "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT": method ?? ""
+    case "POST", "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT": method ?? ""
     case nil: ""
     default: "OTHER"
     }

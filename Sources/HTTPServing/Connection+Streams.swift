@@ -87,8 +87,7 @@ extension Connection {
       isQueued = true
       return context.queue(self)
     }
-    output = PendingOutput(start: Array(context.output[start...]))
-    context.output.removeSubrange(start...)
+    output = PendingOutput(start: context.output.take(from: start))
     let writer = ResponseWriter(self, isChunked: isChunked)
     exchange.writer = writer
     phase = .streaming(then: next)
@@ -162,7 +161,7 @@ extension Connection {
     guard let writer = exchange.writer else { return }
     writer.close()
     exchange.intake?.fail(.clientLeft)
-    setDeadline(nil)
+    clearDeadline()
     if let task { task.cancel() } else { giveUp(writer) }
   }
 

@@ -64,9 +64,13 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
   private var endIsNear = false
   /// Bytes that the current turn may still read before others get theirs.
   private var allowance = 0
-  private var deadline: ContinuousClock.Instant?
+  /// Whether `deadline` stands. A flag, because an optional moment is copied and compared by calls into the library, and
+  /// every request changes this three times.
+  private var hasDeadline = false
+  private var deadline = ContinuousClock.now
   private var timer: LoopTimer?
-  private var timerDeadline: ContinuousClock.Instant?
+  /// When the timer fires, where there is one.
+  private var timerDeadline = ContinuousClock.now
   var hasServed = false
   /// When reading over what still comes ends at the latest.
   var lingersUntil = ContinuousClock.now
@@ -199,7 +203,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
       hasHandshake = false
       phase = .head
       context.handshakeEnded()
-      setDeadline(nil)
+      clearDeadline()
       return true
     case .wait: return false
     default:
@@ -214,7 +218,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
   /// Runs work that waits; the answer is written when it is there, unless the client has left.
   func run(_ work: @escaping @Sendable () async -> ServerResponse) {
     phase = .answering
-    setDeadline(peerHasClosed ? .now + limits.halfCloseTime : nil)
+    if peerHasClosed { setDeadline(.now + limits.halfCloseTime) } else { clearDeadline() }
     task = Task(executorPreference: loop) {
       let response = await work()
       self.worked(response, isCancelled: Task.isCancelled)
@@ -229,7 +233,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
       finish(status: nil, bytes: 0)
       return end()
     }
-    setDeadline(nil)
+    clearDeadline()
     deliver(response)
     advance()
   }
@@ -261,21 +265,29 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     return false
   }
 
+  /// Nothing is due any more.
+  func clearDeadline() { hasDeadline = false }
+
   /// One timer a connection, armed anew only for an earlier deadline: most deadlines never come.
-  func setDeadline(_ deadline: ContinuousClock.Instant?) {
+  func setDeadline(_ deadline: ContinuousClock.Instant) {
+    hasDeadline = true
     self.deadline = deadline
-    guard let deadline, timerDeadline.map({ deadline < $0 }) ?? true else { return }
+    if timer == nil || deadline < timerDeadline { arm() }
+  }
+
+  private func arm() {
+    guard !isClosed else { return }
     timer?.cancel()
     timerDeadline = deadline
-    timer = loop.schedule(at: deadline) { [weak self] in self?.timerFired() }
+    // It keeps the connection, until that ends and cancels it: whoever is referred to weakly is counted by a slower way.
+    timer = loop.schedule(at: deadline) { self.timerFired() }
   }
 
   private func timerFired() {
-    timerDeadline = nil
     timer = nil
-    guard let deadline, !isClosed else { return }
-    guard deadline <= .now else { return setDeadline(deadline) }
-    self.deadline = nil
+    guard hasDeadline, !isClosed else { return }
+    guard deadline <= .now else { return arm() }
+    hasDeadline = false
     timedOut()
   }
 

@@ -8,7 +8,7 @@ struct Exchange {
   var id = RequestID("")
   var head: RequestHead?
   var handler: (any RequestHandler)?
-  var caller: (any Sendable)?
+  var caller: (any AnyObject & Sendable)?
   var route: RouteLabel?
   var keepsAlive = false
   var body: [UInt8] = []

@@ -10,9 +10,9 @@ final class LoopContext: ReadinessHandler, @unchecked Sendable {
   var isDraining = false
   let scratch: Scratch
   /// Where answers are put together, one behind the other, until they are sent.
-  var output: [UInt8] = []
+  var output = OutputBuffer()
   private var queue: [(connection: Connection, end: Int)] = []
-  private var spareOutput: [UInt8] = []
+  private var spareOutput = OutputBuffer()
   private var connections: [ObjectIdentifier: Connection] = [:]
   private let handshakeLimit: Int
   private var handshakes = 0
@@ -23,7 +23,6 @@ final class LoopContext: ReadinessHandler, @unchecked Sendable {
     self.application = application
     scratch = Scratch(keeping: limits.head.headBytes)
     handshakeLimit = limits.handshakes
-    output.reserveCapacity(Self.smallOutput)
   }
 
   /// A body up to this length is copied behind its head, so that both leave in one call.
@@ -46,8 +45,9 @@ final class LoopContext: ReadinessHandler, @unchecked Sendable {
 
   private func sendQueued() {
     guard !queue.isEmpty else { return }
-    var (answers, bytes): ([(connection: Connection, end: Int)], [UInt8]) = ([], [])
+    var answers: [(connection: Connection, end: Int)] = []
     swap(&answers, &queue)
+    var bytes = OutputBuffer()
     swap(&bytes, &spareOutput)
     swap(&bytes, &output)
     bytes.withUnsafeBytes { bytes in
@@ -58,8 +58,8 @@ final class LoopContext: ReadinessHandler, @unchecked Sendable {
       }
     }
     // Hand the storage back, so that a steady state allocates nothing.
-    bytes.removeAll(keepingCapacity: bytes.capacity <= Self.answersAtOnce * Self.smallOutput)
-    spareOutput = bytes
+    bytes.removeAll(keeping: Self.answersAtOnce * Self.smallOutput)
+    swap(&bytes, &spareOutput)
     answers.removeAll(keepingCapacity: true)
     if queue.isEmpty { queue = answers }
   }
@@ -119,9 +119,11 @@ final class LoopContext: ReadinessHandler, @unchecked Sendable {
     if now != second {
       second = now
       date = HTTPDate.bytes(secondsSince1970: now)
-      success = []
-      ResponseHead.appendStart(to: &success, status: 200, date: date)
+      var start = OutputBuffer()
+      ResponseHead.appendStart(to: &start, status: 200, date: date)
+      success = start.take(from: 0)
     }
-    if status == 200 { output += success } else { ResponseHead.appendStart(to: &output, status: status, date: date) }
+    if status == 200 { return output.append(success) }
+    ResponseHead.appendStart(to: &output, status: status, date: date)
   }
 }

@@ -26,8 +26,9 @@ public struct RequestID: Sendable, Equatable, CustomStringConvertible {
   /// As the header and the log show it.
   public var description: String { given ?? Identifier.text("req_", word) }
 
-  func append(to bytes: inout [UInt8]) {
-    if let given { bytes += given.utf8 } else { Identifier.append("req_", word, to: &bytes) }
+  func append(to output: inout OutputBuffer) {
+    if let given { return output.append(Array(given.utf8)) }
+    output.append(count: 20) { Identifier.write("req_", digits: 16, word, 0, to: $0) }
   }
 }
 

@@ -12,15 +12,20 @@ public struct AnswerParser: Sendable {
   /// Everything before this was looked at and holds no end of a head.
   private var scanned = 0
   private var lineStart = 0
+  private let keepsFields: Bool
+  /// The fields of the last head that was found, where they are kept.
+  public private(set) var fields = HTTPHeaders()
 
   /// A parser for one answer.
   ///
   /// - Parameters:
   ///   - answersHead: whether the request was a `HEAD`, whose answer has no body whatever it says.
   ///   - headBytes: the most that all heads of the answer hold together.
-  public init(answersHead: Bool = false, headBytes: Int = 262_144) {
+  ///   - keepsFields: whether somebody will ask for the fields.
+  public init(answersHead: Bool = false, headBytes: Int = 262_144, keepsFields: Bool = false) {
     self.answersHead = answersHead
     self.headBytes = headBytes
+    self.keepsFields = keepsFields
   }
 
   /// The head at the start of `bytes` and how many bytes it takes; nil where more is needed. Behind an informational one
@@ -31,7 +36,9 @@ public struct AnswerParser: Sendable {
     in bytes: UnsafeBufferPointer<UInt8>
   ) throws(AnswerError) -> (head: AnswerHead, length: Int)? {
     guard let end = try endOfHead(in: bytes) else { return nil }
-    let head = try AnswerHead(UnsafeBufferPointer(rebasing: bytes[..<end]), answersHead: answersHead)
+    let bytes = UnsafeBufferPointer(rebasing: bytes[..<end])
+    if keepsFields { fields = HTTPHeaders(of: bytes) }
+    let head = try AnswerHead(bytes, answersHead: answersHead) { if keepsFields { fields.append($0) } }
     earlier += end
     (scanned, lineStart) = (0, 0)
     return (head, end)
@@ -70,7 +77,10 @@ extension AnswerHead {
   }
 
   /// Reads a whole head, whose last bytes are an empty line.
-  fileprivate init(_ bytes: UnsafeBufferPointer<UInt8>, answersHead: Bool) throws(AnswerError) {
+  @inline(__always)
+  fileprivate init(
+    _ bytes: UnsafeBufferPointer<UInt8>, answersHead: Bool, field isThere: (HTTPHeaders.Field) -> Void
+  ) throws(AnswerError) {
     var position = 0
     let (isOld, status) = try Self.statusLine(bytes, &position)
     var framing = Framing()
@@ -78,6 +88,7 @@ extension AnswerHead {
       let field: HTTPHeaders.Field
       do { field = try HeadReader.field(in: bytes, at: &position) } catch { throw .malformed }
       try Self.note(field, in: bytes, &framing)
+      isThere(field)
     }
     self.status = status
     // Another protocol was not asked for, and would begin here.

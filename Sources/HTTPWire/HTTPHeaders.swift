@@ -1,5 +1,5 @@
-/// The header fields of a request, as ranges of the bytes they came in; a request that nobody asks for a header pays for
-/// no string.
+/// The header fields of a request or an answer, as ranges of the bytes they came in; one that nobody asks for a header pays
+/// for no string.
 public struct HTTPHeaders: Sendable {
   /// Where a field stands; heads are far below 4 GiB.
   struct Field: Sendable, BitwiseCopyable {
@@ -25,6 +25,24 @@ public struct HTTPHeaders: Sendable {
     storage.reserveCapacity(head.count + 16 * MemoryLayout<Field>.size)
     storage.append(contentsOf: head)
     headCount = head.count
+  }
+
+  /// No fields.
+  public init() { (storage, headCount) = ([], 0) }
+
+  /// These fields, as if they had come in so.
+  public init(_ fields: [(name: String, value: String)]) {
+    var (bytes, places): ([UInt8], [Field]) = ([], [])
+    for (name, value) in fields {
+      places.append(
+        Field(
+          nameStart: UInt32(bytes.count), nameCount: UInt32(name.utf8.count),
+          valueStart: UInt32(bytes.count + name.utf8.count), valueCount: UInt32(value.utf8.count)))
+      bytes += name.utf8
+      bytes += value.utf8
+    }
+    (storage, headCount) = (bytes, bytes.count)
+    for place in places { append(place) }
   }
 
   /// One more field.
@@ -82,13 +100,24 @@ public struct HTTPHeaders: Sendable {
     return values
   }
 
-  /// Whether the first field of this name has exactly this value; no string is made.
-  public func first(_ name: StaticString, is value: StaticString) -> Bool {
-    first(name) { found in
-      guard found.count == value.utf8CodeUnitCount else { return false }
-      for index in found.indices where found[index] != value.utf8Start[index] { return false }
-      return true
-    } ?? false
+  /// Whether there is one field of this name, with exactly this value; no string is made.
+  public func only(_ name: StaticString, is value: StaticString) -> Bool {
+    var (count, isSame) = (0, false)
+    _ = first(name) { found -> Never? in
+      count &+= 1
+      isSame = found.count == value.utf8CodeUnitCount && Self.begin(found, with: value)
+      return nil
+    }
+    return count == 1 && isSame
+  }
+
+  private static func begin(_ bytes: UnsafeBufferPointer<UInt8>, with text: StaticString) -> Bool {
+    var index = 0
+    while index < text.utf8CodeUnitCount {
+      guard bytes[index] == text.utf8Start[index] else { return false }
+      index &+= 1
+    }
+    return true
   }
 
   /// Names and values in order, as they were sent.

@@ -87,7 +87,13 @@ enum HostField {
       position = end + 1
     } else {
       while position < value.count, value[position] != UInt8(ascii: ":") {
-        guard isRegName(value[position]) else { return false }
+        // Nearly all are letters, digits and dots.
+        let byte = value[position]
+        if (byte | 0x20) &- 0x61 < 26 || byte &- 0x2E < 12 && byte != UInt8(ascii: "/") {
+          position &+= 1
+          continue
+        }
+        guard isRegName(byte) else { return false }
         if value[position] == UInt8(ascii: "%") {
           let isEscape = value[(position + 1)...].prefix(2).allSatisfy { isHexOrColon($0) && $0 != UInt8(ascii: ":") }
           guard isEscape, position + 2 < value.count else { return false }
@@ -97,14 +103,20 @@ enum HostField {
     }
     guard position < value.count else { return true }
     guard value[position] == UInt8(ascii: ":") else { return false }
-    let port = value[(position + 1)...]
-    guard port.count <= 5, port.allSatisfy({ $0 &- 0x30 < 10 }) else { return false }
-    return port.reduce(0) { $0 * 10 + Int($1 &- 0x30) } <= 65_535
+    position &+= 1
+    guard value.count &- position <= 5 else { return false }
+    var port = 0
+    while position < value.count {
+      let digit = value[position] &- 0x30
+      guard digit < 10 else { return false }
+      port = port &* 10 &+ Int(digit)
+      position &+= 1
+    }
+    return port <= 65_535
   }
 
   /// Unreserved characters, sub-delims but the comma, and escapes: a comma would be a list of hosts to some readers.
   private static func isRegName(_ byte: UInt8) -> Bool {
-    // Nearly all are letters, digits and dots.
     lowercased(byte) &- 0x61 < 26 || byte &- 0x30 < 10 || byte == UInt8(ascii: ".")
       || "-_~%!$&'()*+;=".utf8.contains(byte)
   }

@@ -1,31 +1,37 @@
 /// Writes the head of a response, piece by piece: the start, any number of fields, the end.
 public enum ResponseHead {
   /// Status line, `Server` and `Date`; no line end behind the last, so that every field begins with its own.
-  public static func appendStart(to bytes: inout [UInt8], status: Int, date: [UInt8]) {
-    bytes += "HTTP/1.1 ".utf8
-    bytes += String(status).utf8
-    bytes.append(0x20)
-    bytes += reason(status).utf8
-    bytes += "\r\nServer: paddock\r\nDate: ".utf8
-    bytes += date
+  public static func appendStart(to output: inout OutputBuffer, status: Int, date: [UInt8]) {
+    output.append("HTTP/1.1 ")
+    output.append(status)
+    output.append(" ")
+    append(reason(status), to: &output, keeping: HeadReader.isFieldByte)
+    output.append("\r\nServer: paddock\r\nDate: ")
+    output.append(date)
   }
 
   /// A field. Control characters in it are dropped, so that no value starts a line of its own.
-  public static func append(_ name: String, _ value: String, to bytes: inout [UInt8]) {
-    bytes.append(0x0D)
-    bytes.append(0x0A)
-    append(name, to: &bytes, keeping: HeadReader.isToken)
-    bytes.append(UInt8(ascii: ":"))
-    bytes.append(0x20)
-    append(value, to: &bytes, keeping: HeadReader.isFieldByte)
+  public static func append(_ name: String, _ value: String, to output: inout OutputBuffer) {
+    output.append("\r\n")
+    append(name, to: &output, keeping: HeadReader.isToken)
+    output.append(": ")
+    append(value, to: &output, keeping: HeadReader.isFieldByte)
+  }
+
+  /// The same behind lines that are kept (`ServerResponse.lines`).
+  public static func append(_ name: String, _ value: String, to lines: inout [UInt8]) {
+    lines += "\r\n".utf8
+    for byte in name.utf8 where HeadReader.isToken(byte) { lines.append(byte) }
+    lines += ": ".utf8
+    for byte in value.utf8 where HeadReader.isFieldByte(byte) { lines.append(byte) }
   }
 
   /// A field that is written down in the program.
-  public static func append(_ name: StaticString, _ value: StaticString, to bytes: inout [UInt8]) {
-    append("\r\n", to: &bytes)
-    append(name, to: &bytes)
-    append(": ", to: &bytes)
-    append(value, to: &bytes)
+  public static func append(_ name: StaticString, _ value: StaticString, to output: inout OutputBuffer) {
+    output.append("\r\n")
+    output.append(name)
+    output.append(": ")
+    output.append(value)
   }
 
   /// How the end of the body is found that follows or, for `HEAD`, would follow.
@@ -40,46 +46,30 @@ public enum ResponseHead {
 
   /// Framing, connection and the empty line.
   public static func appendEnd(
-    to bytes: inout [UInt8], framing: Framing, keepsAlive: Bool, version: RequestHead.Version
+    to output: inout OutputBuffer, framing: Framing, keepsAlive: Bool, version: RequestHead.Version
   ) {
     switch framing {
     case .length(let count):
-      append("\r\nContent-Length: ", to: &bytes)
-      append(count, to: &bytes)
-    case .chunked: append("\r\nTransfer-Encoding: chunked", to: &bytes)
+      output.append("\r\nContent-Length: ")
+      output.append(count)
+    case .chunked: output.append("\r\nTransfer-Encoding: chunked")
     case .none: break
     }
     if !keepsAlive {
-      append("\r\nConnection: close", to: &bytes)
+      output.append("\r\nConnection: close")
     } else if version == .http10 {
-      append("\r\nConnection: keep-alive", to: &bytes)
+      output.append("\r\nConnection: keep-alive")
     }
-    append("\r\n\r\n", to: &bytes)
-  }
-
-  @inline(__always)
-  private static func append(_ text: StaticString, to bytes: inout [UInt8]) {
-    bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-  }
-
-  /// A number that is not negative.
-  private static func append(_ number: Int, to bytes: inout [UInt8]) {
-    var divisor = 1
-    while number / divisor >= 10 { divisor *= 10 }
-    while divisor > 0 {
-      bytes.append(UInt8(ascii: "0") + UInt8(number / divisor % 10))
-      divisor /= 10
-    }
+    output.append("\r\n\r\n")
   }
 
   /// Nearly every text may stand as it is, and a copy is faster than a filter.
   @inline(__always)
-  private static func append(_ text: String, to bytes: inout [UInt8], keeping isAllowed: (UInt8) -> Bool) {
-    let isDone: Void? = text.utf8.withContiguousStorageIfAvailable { text in
-      for byte in text where !isAllowed(byte) { return bytes.append(contentsOf: text.filter(isAllowed)) }
-      bytes.append(contentsOf: text)
+  private static func append(_ text: String, to output: inout OutputBuffer, keeping isAllowed: (UInt8) -> Bool) {
+    var text = text
+    text.withUTF8 { text in
+      if text.allSatisfy(isAllowed) { output.append(text) } else { output.append(text.filter(isAllowed)) }
     }
-    if isDone == nil { bytes += text.utf8.filter(isAllowed) }
   }
 
   /// What tells a client to send the body it holds back.

@@ -1,4 +1,5 @@
 import EventLoops
+import HTTPWire
 
 /// What came back.
 struct HTTPReply: Sendable {
@@ -13,16 +14,19 @@ final class CollectedAnswer: TransferSink, @unchecked Sendable {
   /// No verdict is longer; log probabilities take the most of it.
   static let maximumBytes = 4 << 20
 
-  /// What came of it; nil while it comes.
-  private(set) var result: Result<HTTPReply, BackendFailure>?
-  let end: LoopCondition
+  /// Called once, when it is there.
+  private let then: (Result<HTTPReply, BackendFailure>) -> Void
   private var received: [UInt8] = []
 
-  init(loop: EventLoop) { end = LoopCondition(loop: loop) }
+  init(_ then: @escaping (Result<HTTPReply, BackendFailure>) -> Void) { self.then = then }
 
   var hasBegun: Bool { !received.isEmpty }
 
+  var wantsFields: Bool { false }
+
   func take(head line: UnsafeRawBufferPointer) -> Bool { true }
+
+  func take(status: Int, _ fields: HTTPHeaders) {}
 
   func take(body bytes: UnsafeRawBufferPointer) -> Intake {
     guard received.count + bytes.count <= Self.maximumBytes else { return .tooLarge }
@@ -33,10 +37,9 @@ final class CollectedAnswer: TransferSink, @unchecked Sendable {
   func end(_ failure: BackendFailure?, status: Int) {
     // Of a call that was given up, or that had its time, nobody reads a part.
     if let failure, !hasBegun || failure == .cancelled {
-      result = .failure(failure)
+      then(.failure(failure))
     } else {
-      result = .success(HTTPReply(status: status, body: received, cut: failure))
+      then(.success(HTTPReply(status: status, body: received, cut: failure)))
     }
-    end.signal()
   }
 }

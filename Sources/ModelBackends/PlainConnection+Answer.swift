@@ -68,6 +68,7 @@ extension PlainConnection {
       guard self.transfer === transfer else { return false }
       switch intake {
       case .taken:
+        lastHeard = client.loop.batchStart
         decoder.take(count)
         scratch.consume(count)
       case .later:
@@ -90,31 +91,22 @@ extension PlainConnection {
     let scratch = client.scratch
     do {
       while let (found, length) = try parser.head(in: scratch.unread) {
-        let bytes = scratch.unread[..<length]
         scratch.consume(length)
         guard !found.isInformational else { continue }
         head = found
         decoder = BodyDecoder(found.body)
-        return take(lines: UnsafeBufferPointer(rebasing: bytes), for: transfer)
+        guard transfer.sink.wantsFields else { return true }
+        transfer.sink.take(status: found.status, parser.fields)
+        // The sink may have taken the call off.
+        guard self.transfer === transfer else { return false }
+        // From now on it may be silent for less time than it had to begin.
+        heard()
+        return true
       }
       return true
     } catch {
       fail(error == .headTooLarge ? .tooLarge : .garbage)
       return false
     }
-  }
-
-  private func take(lines bytes: UnsafeBufferPointer<UInt8>, for transfer: PlainTransfer) -> Bool {
-    var start = 0
-    for end in bytes.indices where bytes[end] == 0x0A {
-      let line = UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes[start...end]))
-      guard transfer.sink.take(head: line) else {
-        fail(.tooLarge)
-        return false
-      }
-      guard self.transfer === transfer else { return false }
-      start = end + 1
-    }
-    return true
   }
 }

@@ -42,6 +42,8 @@ final class PlainConnection: ReadinessHandler {
   /// Its end, or a reset, stands behind the bytes that can be read still, and no further edge will tell of it.
   var endIsNear = false
   var isPaused = false
+  /// When the sink took something last, or began to wait for more.
+  var lastHeard = ContinuousClock.now
   private var isDeferred = false
   /// Whether anything of the answer has come.
   var hasAnswer = false
@@ -142,7 +144,8 @@ final class PlainConnection: ReadinessHandler {
   func carry(_ transfer: PlainTransfer) {
     self.transfer = transfer
     transfer.connection = self
-    parser = AnswerParser(answersHead: transfer.call.method == "HEAD", headBytes: Self.headBytes)
+    parser = AnswerParser(
+      answersHead: transfer.call.method == "HEAD", headBytes: Self.headBytes, keepsFields: transfer.sink.wantsFields)
     (head, hasAnswer) = (nil, false)
     arm()
     send(transfer)
@@ -230,6 +233,7 @@ final class PlainConnection: ReadinessHandler {
   func resume() {
     guard isPaused else { return }
     isPaused = false
+    heard()
     goOnLater()
   }
 
@@ -247,8 +251,14 @@ final class PlainConnection: ReadinessHandler {
 
   private var deadline: ContinuousClock.Instant? {
     guard let transfer else { return idleSince + Self.idleTime }
-    guard phase != .open else { return transfer.deadline }
-    return [attemptDeadline, transfer.connectDeadline, transfer.deadline].compactMap { $0 }.min()
+    guard phase != .open else { return isPaused ? transfer.endDeadline : transfer.deadline(lastHeard) }
+    return [attemptDeadline, transfer.connectDeadline, transfer.deadline(lastHeard)].compactMap { $0 }.min()
+  }
+
+  /// The answer may be silent from now on for as long as it may be.
+  func heard() {
+    lastHeard = client.loop.batchStart
+    arm()
   }
 
   /// One timer a connection, set anew only for an earlier deadline: most deadlines never come.
@@ -265,7 +275,9 @@ final class PlainConnection: ReadinessHandler {
     let now = ContinuousClock.now
     guard deadline <= now else { return arm() }
     guard let transfer else { return close() }
-    if phase == .connecting, now < min(transfer.connectDeadline, transfer.deadline ?? transfer.connectDeadline) {
+    if phase == .connecting,
+      now < min(transfer.connectDeadline, transfer.deadline(lastHeard) ?? transfer.connectDeadline)
+    {
       addresses = addresses.dropFirst()
       tryNext()
     } else {

@@ -10,7 +10,7 @@ final class PlainTransfer: Transfer, @unchecked Sendable {
   /// Until when there must be a connection, and everything.
   let connectDeadline: ContinuousClock.Instant
   private let firstByteDeadline: ContinuousClock.Instant?
-  private let endDeadline: ContinuousClock.Instant?
+  let endDeadline: ContinuousClock.Instant?
   /// What carries it now.
   var connection: PlainConnection?
   /// Whether it was begun again after a kept connection had failed it.
@@ -41,10 +41,12 @@ final class PlainTransfer: Transfer, @unchecked Sendable {
     return true
   }
 
-  /// When it has failed unless something comes of it before; nil where it may take any time.
-  var deadline: ContinuousClock.Instant? {
-    guard let firstByteDeadline, !sink.hasBegun else { return endDeadline }
-    return endDeadline.map { min($0, firstByteDeadline) } ?? firstByteDeadline
+  /// When it has failed unless something comes of it before, where something came at this time; nil where it may take any
+  /// time.
+  func deadline(_ lastHeard: ContinuousClock.Instant) -> ContinuousClock.Instant? {
+    let next = sink.hasBegun ? call.idleTimeout.map { lastHeard + $0 } : firstByteDeadline
+    guard let next, let endDeadline else { return next ?? endDeadline }
+    return min(next, endDeadline)
   }
 
   func resume() { connection?.resume() }

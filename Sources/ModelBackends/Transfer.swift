@@ -1,4 +1,5 @@
 import EventLoops
+import HTTPWire
 
 /// A call on the wire, whoever carries it. Confined to its loop.
 protocol Transfer: AnyObject, Sendable {
@@ -14,8 +15,12 @@ protocol Transfer: AnyObject, Sendable {
 protocol TransferSink: AnyObject, Sendable {
   /// Whether the answer has begun, as far as its first byte is waited for.
   var hasBegun: Bool { get }
-  /// Takes a line of the head or of the trailers, with its line break; false where it is too large.
+  /// Whether the fields of the head are wanted; else its lines are not looked at either.
+  var wantsFields: Bool { get }
+  /// Takes a line of the head or of the trailers, with its line break; false where it is too large. From curl.
   func take(head line: UnsafeRawBufferPointer) -> Bool
+  /// Takes the head of the answer as a whole, where fields are wanted. From connections of our own.
+  func take(status: Int, _ fields: HTTPHeaders)
   /// Takes bytes of the body.
   func take(body bytes: UnsafeRawBufferPointer) -> Intake
   /// Nothing more comes. Called once, and not from inside of curl.

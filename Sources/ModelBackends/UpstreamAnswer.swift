@@ -1,4 +1,5 @@
 import EventLoops
+import HTTPWire
 
 /// Takes the body of an answer on the loop, as it comes.
 public protocol AnswerReader: AnyObject {
@@ -15,7 +16,7 @@ public final class UpstreamAnswer: Sendable {
   /// The HTTP status.
   public let status: Int
   /// The fields of the head, names as they were sent. Trailers are not among them, and are not handed on.
-  public let headers: [(name: String, value: String)]
+  public let headers: HTTPHeaders
   private let stream: AnswerStream
   private let transfer: any Transfer
 
@@ -26,7 +27,11 @@ public final class UpstreamAnswer: Sendable {
     self.transfer = transfer
   }
 
-  deinit { Self.cancel(transfer) }
+  deinit {
+    // The usual answer has come to its end on its loop, and there is nothing to take off.
+    if transfer.loop.isCurrent, stream.outcome != nil { return }
+    Self.cancel(transfer)
+  }
 
   /// The next bytes of the body, as they were sent but for the transfer coding; nil at its end. While more than 256 KiB
   /// wait here the server is left to wait (over HTTP/2, once it has filled its window). One task at a time reads.
@@ -73,15 +78,18 @@ public final class UpstreamAnswer: Sendable {
 /// Holds what came of an answer and was not read yet. Loop-confined.
 final class AnswerStream: TransferSink, @unchecked Sendable {
   private(set) var status = 0
-  private(set) var headers: [(name: String, value: String)] = []
+  private(set) var headers = HTTPHeaders()
   private(set) var hasHead = false
   /// Why nothing more comes; `.some(nil)` where the body is whole.
   private(set) var outcome: BackendFailure??
   /// Signalled when the head, bytes or the end are there.
   let change: LoopCondition
-  /// Ends an answer that stalls.
+  /// Called once, when the head is there or nothing will come.
+  var opened: (() -> Void)?
+  /// Ends an answer that stalls, where who carries it does not.
   var idle: IdleTimer?
   private var headBytes = 0
+  private var lines: [(name: String, value: String)] = []
   private var waiting: [UInt8] = []
   private var isPaused = false
   /// Who gets what comes; nil where it is kept until it is asked for.
@@ -106,17 +114,32 @@ final class AnswerStream: TransferSink, @unchecked Sendable {
     let line = line[...].trimmed
     if line.starts(with: "HTTP/".utf8) {
       // Of an answer before the answer (1xx) nothing is kept.
-      headers = []
+      lines = []
       status = line.split(separator: 0x20).dropFirst().first.flatMap { Int(String(decoding: $0, as: UTF8.self)) } ?? 0
     } else if let colon = line.firstIndex(of: UInt8(ascii: ":")) {
       let (name, value) = (line[..<colon].trimmed, line[(colon + 1)...].trimmed)
-      headers.append((String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self)))
+      lines.append((String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self)))
     } else if line.isEmpty, status >= 200 {
-      hasHead = true
-      idle?.restart()
-      change.signal()
+      let fields = HTTPHeaders(lines)
+      lines = []
+      take(status: status, fields)
     }
     return true
+  }
+
+  var wantsFields: Bool { true }
+
+  func take(status: Int, _ fields: HTTPHeaders) {
+    (self.status, headers, hasHead) = (status, fields, true)
+    idle?.restart()
+    open()
+  }
+
+  /// Tells who waits for the head that there is one, or will be none.
+  private func open() {
+    let opened = opened
+    self.opened = nil
+    opened?()
   }
 
   func take(body bytes: UnsafeRawBufferPointer) -> Intake {
@@ -142,6 +165,7 @@ final class AnswerStream: TransferSink, @unchecked Sendable {
     // What a broken stream is called matters before the head; behind it the body has broken off.
     let outcome = hasHead && failure == .garbage ? .truncated : failure
     self.outcome = .some(outcome)
+    open()
     change.signal()
     let reader = reader
     self.reader = nil

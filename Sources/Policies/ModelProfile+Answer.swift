@@ -31,7 +31,10 @@ extension ModelProfile {
     var text = answer[...]
     while true {
       text = text.trimmingWhitespace
-      guard let token = endTokens.first(where: { text.hasSuffix($0) }) else { return text }
+      // All of them end so, and to look for one by characters costs more than to read the verdict.
+      guard text.utf8.last == UInt8(ascii: ">"),
+        let token = endTokens.first(where: { text.hasSuffix($0) })
+      else { return text }
       text = text.dropLast(token.count)
     }
   }
@@ -133,6 +136,9 @@ extension ModelProfile {
 
 extension Substring {
   fileprivate var trimmingWhitespace: Substring {
+    // What begins and ends with a letter of ASCII has no white space around it.
+    let isLetter = { (byte: UInt8) in (byte | 0x20) &- 0x61 < 26 }
+    if let first = utf8.first, let last = utf8.last, isLetter(first), isLetter(last) { return self }
     let start = drop { $0.isWhitespace }
     guard let last = start.lastIndex(where: { !$0.isWhitespace }) else { return start.prefix(0) }
     return start[...last]

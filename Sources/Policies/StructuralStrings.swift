@@ -3,13 +3,16 @@ public struct StructuralStrings: Sendable, Equatable {
   /// The strings; case matters.
   public let strings: [String]
   private let patterns: [[UInt8]]
-  private let firstBytes: Set<UInt8>
+  /// By byte, whether a string begins with it.
+  private let firstBytes: [Bool]
 
   /// A list of strings.
   public init(_ strings: [String]) {
     self.strings = strings
     patterns = strings.map { Array($0.utf8) }.filter { !$0.isEmpty }
-    firstBytes = Set(patterns.compactMap(\.first))
+    var firstBytes = [Bool](repeating: false, count: 256)
+    for pattern in patterns { firstBytes[Int(pattern[0])] = true }
+    self.firstBytes = firstBytes
   }
 
   /// The text with a zero-width space (U+200B) after the first character of every structural string in it; nothing else
@@ -36,9 +39,17 @@ public struct StructuralStrings: Sendable, Equatable {
   }
 
   private func nextMatch(in bytes: [UInt8], from start: Int) -> Int? {
-    guard start < bytes.count else { return nil }
-    return bytes[start...].indices.first { index in
-      firstBytes.contains(bytes[index]) && patterns.contains { bytes[index...].starts(with: $0) }
+    bytes.withUnsafeBufferPointer { bytes in
+      firstBytes.withUnsafeBufferPointer { firstBytes in
+        var index = start
+        while index < bytes.count {
+          if firstBytes[Int(bytes[index])], patterns.contains(where: { bytes[index...].starts(with: $0) }) {
+            return index
+          }
+          index += 1
+        }
+        return nil
+      }
     }
   }
 

@@ -7,10 +7,11 @@ public struct CategoryScores: Sendable, Equatable, ExpressibleByDictionaryLitera
   /// No scores.
   public init() {}
 
-  /// No scores, with room for those of a taxonomy.
-  public init(capacity: Int) {
-    values.reserveCapacity(capacity)
-    for _ in 0..<capacity { values.append(.nan) }
+  /// Scores of the first categories of a taxonomy; `fill` finds each of them not scored, which is not a number.
+  public init(count: Int, _ fill: (UnsafeMutableBufferPointer<Double>) -> Void) {
+    values.reserveCapacity(count)
+    for _ in 0..<count { values.append(.nan) }
+    values.withUnsafeMutableBufferPointer { fill($0) }
   }
 
   /// Scores by position.

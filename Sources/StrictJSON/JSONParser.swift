@@ -52,7 +52,7 @@ struct JSONParser {
   mutating func skipWhitespace() {
     while position < bytes.count {
       switch bytes[position] {
-      case 0x20, 0x09, 0x0A, 0x0D: position += 1
+      case 0x20, 0x09, 0x0A, 0x0D: position &+= 1
       default: return
       }
     }

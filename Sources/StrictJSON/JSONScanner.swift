@@ -11,9 +11,21 @@ public struct JSONScanner {
     parser.skipWhitespace()
     let (bytes, start) = (parser.bytes, parser.position)
     let (expected, count) = (text.utf8Start, text.utf8CodeUnitCount)
-    guard bytes.count - start >= count else { return false }
-    for offset in 0..<count where bytes[start + offset] != expected[offset] { return false }
-    parser.position = start + count
+    guard bytes.count &- start >= count else { return false }
+    var offset = 0
+    while offset < count {
+      guard bytes[start &+ offset] == expected[offset] else { return false }
+      offset &+= 1
+    }
+    parser.position = start &+ count
+    return true
+  }
+
+  /// The same for one byte.
+  @inline(__always)
+  public mutating func take(byte: UInt8) -> Bool {
+    guard next() == byte else { return false }
+    parser.position += 1
     return true
   }
 

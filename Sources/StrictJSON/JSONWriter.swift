@@ -9,6 +9,8 @@ public struct JSONWriter: ~Copyable {
   private var capacity: Int
   private var count = 0
   private var needsComma = false
+  /// Whether the buffer is somebody else's, who lets it go.
+  private var isLent = false
 
   /// A writer whose buffer holds `capacity` bytes before it grows.
   public init(capacity: Int = 512) {
@@ -16,7 +18,23 @@ public struct JSONWriter: ~Copyable {
     base = Self.moved(nil, to: self.capacity)
   }
 
-  deinit { free(base) }
+  private init(lent room: UnsafeMutablePointer<UInt8>, capacity: Int) {
+    (base, self.capacity, isLent) = (room, capacity, true)
+  }
+
+  deinit { if !isLent { free(base) } }
+
+  /// What `write` writes. Up to 2 KiB are written on the stack: the C library keeps no pieces of that size at hand.
+  public static func bytes(_ write: (inout JSONWriter) -> Void) -> [UInt8] {
+    var room = InlineArray<2_048, UInt8>(repeating: 0)
+    var span = room.mutableSpan
+    return span.withUnsafeMutableBufferPointer { room in
+      guard let start = room.baseAddress else { return [] }
+      var writer = JSONWriter(lent: start, capacity: room.count)
+      write(&writer)
+      return writer.bytes
+    }
+  }
 
   /// The buffer with more room.
   private static func moved(_ base: UnsafeMutablePointer<UInt8>?, to capacity: Int) -> UnsafeMutablePointer<UInt8> {
@@ -53,11 +71,14 @@ public struct JSONWriter: ~Copyable {
 
   /// A key that is written down in the program, and needs no escape.
   public mutating func key(_ key: StaticString) {
-    begin(atMost: key.utf8CodeUnitCount + 3)
-    put(UInt8(ascii: "\""))
-    put(key)
-    put(UInt8(ascii: "\""))
-    put(UInt8(ascii: ":"))
+    let length = key.utf8CodeUnitCount
+    begin(atMost: length &+ 3)
+    let place = base + count
+    place[0] = UInt8(ascii: "\"")
+    (place + 1).initialize(from: key.utf8Start, count: length)
+    place[length &+ 1] = UInt8(ascii: "\"")
+    place[length &+ 2] = UInt8(ascii: ":")
+    count &+= length &+ 3
     needsComma = false
   }
 
@@ -97,17 +118,33 @@ public struct JSONWriter: ~Copyable {
     begin(atMost: key.count + 40)
     put(key)
     let scale = Self.powerOfTen(digits)
-    let scaled = (value * Double(scale)).rounded()
+    let scaled = value.magnitude * Double(scale)
     // Beyond 2^53 there are no decimals left to bound.
-    guard scaled.magnitude < 9_007_199_254_740_992 else {
+    guard scaled < 9_007_199_254_740_992 else {
       needsComma = false
       return raw((value.isFinite ? "\(value)" : "null").utf8)
     }
-    if scaled < 0 { put(UInt8(ascii: "-")) }
-    let number = UInt64(scaled.magnitude)
-    let (whole, fraction) = number < scale ? (0, number) : number.quotientAndRemainder(dividingBy: scale)
+    let below = Int(scaled)
+    // Halves go up. The C library's `round` would be a call.
+    let number = UInt64(bitPattern: Int64(scaled - Double(below) >= 0.5 ? below &+ 1 : below))
+    if value < 0, number > 0 { put(UInt8(ascii: "-")) }
+    if digits > 0, digits < 8, number < scale &* 10 { return put(short: number, digits: digits) }
+    let (whole, fraction) = number.quotientAndRemainder(dividingBy: scale)
     put(whole: whole)
     if fraction > 0 { put(fraction: fraction, digits: digits) }
+  }
+
+  /// One digit, and at most seven decimals without the zeros at their end: what scores are.
+  @inline(__always)
+  private mutating func put(short number: UInt64, digits: Int) {
+    let text = Self.eightDigits(number)
+    let decimals = text &>> UInt64(8 &* (8 &- digits))
+    let place = base + count
+    place[0] = UInt8(ascii: "0") | UInt8(truncatingIfNeeded: text &>> UInt64(8 &* (7 &- digits)))
+    place[1] = UInt8(ascii: ".")
+    Self.store(decimals, at: place + 2)
+    let used = 8 &- decimals.leadingZeroBitCount / 8
+    count &+= used > 0 ? used &+ 2 : 1
   }
 
   /// The usual two without a table, which would have to be made at the first call.
@@ -205,7 +242,13 @@ public struct JSONWriter: ~Copyable {
 
   private mutating func grow(by room: Int) {
     capacity = max(2 * capacity, count + room)
-    base = Self.moved(base, to: capacity)
+    guard isLent else {
+      base = Self.moved(base, to: capacity)
+      return
+    }
+    let own = Self.moved(nil, to: capacity)
+    own.initialize(from: base, count: count)
+    (base, isLent) = (own, false)
   }
 
   /// A byte, for which there is room; so too all below.
@@ -218,7 +261,7 @@ public struct JSONWriter: ~Copyable {
   @inline(__always)
   private mutating func put(_ bytes: UnsafeBufferPointer<UInt8>) {
     guard let start = bytes.baseAddress else { return }
-    (base + count).update(from: start, count: bytes.count)
+    (base + count).initialize(from: start, count: bytes.count)
     count &+= bytes.count
   }
 
@@ -230,12 +273,12 @@ public struct JSONWriter: ~Copyable {
   /// The digits of a number.
   private mutating func put(whole number: UInt64) {
     if number < 10 { return put(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number)) }
-    var (rest, digits) = (number, 1)
-    while rest >= 10 {
-      rest /= 10
-      digits &+= 1
+    guard number < 100_000_000 else {
+      let (high, low) = number.quotientAndRemainder(dividingBy: 100_000_000)
+      put(whole: high)
+      return put(low, digits: 8)
     }
-    put(number, digits: digits)
+    put(number, digits: 8 - Self.eightDigits(number).trailingZeroBitCount / 8)
   }
 
   /// The point and the decimals of a number, without the zeros at their end.
@@ -245,15 +288,35 @@ public struct JSONWriter: ~Copyable {
     while base[count &- 1] == UInt8(ascii: "0") { count &-= 1 }
   }
 
-  @inline(__always)
+  /// So many digits (at most 16) of a number that has no more, with zeros before it. Up to eight bytes are written behind
+  /// them, for which there must be room too.
   private mutating func put(_ number: UInt64, digits: Int) {
-    var (rest, place) = (number, count &+ digits)
-    while place > count {
-      place &-= 1
-      base[place] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
-      rest /= 10
+    guard digits <= 8 else {
+      let (high, low) = number.quotientAndRemainder(dividingBy: 100_000_000)
+      put(high, digits: digits &- 8)
+      return put(low, digits: 8)
     }
+    Self.store(Self.eightDigits(number) &>> UInt64(8 &* (8 &- digits)), at: base + count)
     count &+= digits
+  }
+
+  /// Writes eight digits as text, the lowest byte first.
+  @inline(__always)
+  private static func store(_ digits: UInt64, at place: UnsafeMutablePointer<UInt8>) {
+    let text = (digits | 0x3030_3030_3030_3030).littleEndian
+    UnsafeMutableRawPointer(place).storeBytes(of: text, as: UInt64.self)
+  }
+
+  /// The eight digits of a number below 10^8, one in each byte, the first in the lowest: halves of four digits, then
+  /// quarters of two, then one each, all of a kind divided at once by a multiplication and a shift.
+  @inline(__always)
+  private static func eightDigits(_ number: UInt64) -> UInt64 {
+    let high = number / 10_000
+    let fours = high | (number &- high &* 10_000) &<< 32
+    let hundreds = ((fours &* 5_243) &>> 19) & 0x0000_007F_0000_007F
+    let twos = hundreds | (fours &- hundreds &* 100) &<< 16
+    let tens = ((twos &* 103) &>> 10) & 0x000F_000F_000F_000F
+    return tens | (twos &- tens &* 10) &<< 8
   }
 
   /// A byte that cannot stand in a string as it is.

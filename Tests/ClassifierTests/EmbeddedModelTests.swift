@@ -107,6 +107,42 @@ private func model() throws -> EmbeddedModel { try EmbeddedModel.builtin() }
       "집에서 빵을 만드는 방법", "Làm thế nào để tôi nướng bánh mì?", "Jak mogę się tego nauczyć?",
     ])
   func uncovered(text: String) { #expect(!EvaluatedLanguage.covers(text)) }
+
+  /// What `cscoring_look` finds, read byte by byte.
+  private func slowly(_ text: [UInt8], _ lexicon: [[UInt8]: UInt8]) -> [Int32] {
+    var found: [Int32] = [0, 0, text.contains { $0 >= 0xC9 } ? 1 : 0]
+    let words = text.split { byte in byte < 0x80 && (byte | 0x20) &- 0x61 >= 26 }
+    for word in words {
+      let word = word.map { $0 < 0x80 ? $0 | 0x20 : $0 }
+      if let language = lexicon[word] { found[Int(language) - 1] += 1 }
+    }
+    return found
+  }
+
+  @Test("Words are found wherever they stand, and bytes beyond Latin too")
+  func words() throws {
+    let lexicon: [[UInt8]: UInt8] = [
+      Array("a".utf8): 1, Array("of".utf8): 1, Array("eightlet".utf8): 1, Array("ninelette".utf8): 2,
+      Array("où".utf8): 2, Array("sixteenletterssi".utf8): 2,
+    ]
+    let words = try #require(cscoring_make_lexicon())
+    for (word, language) in lexicon { cscoring_add_word(words, word, word.count, language) }
+    var random = SystemRandomNumberGenerator()
+    let pieces =
+      Array(lexicon.keys) + [[0x20], [0x20], [0x2E], [0x5B], [0x7A], [0xC8], [0xC9], [0xFF], [0x00], [0x41]]
+      + [[UInt8](repeating: 0x78, count: 70), [UInt8](repeating: 0x20, count: 13)]
+    for _ in 0..<5_000 {
+      var text: [UInt8] = []
+      for _ in 0..<Int.random(in: 0...40, using: &random) {
+        text += pieces.randomElement(using: &random) ?? []
+        if Bool.random(using: &random) { text.append(0x20) }
+      }
+      if Bool.random(using: &random) { text = text.map { $0 &- 0x61 < 26 ? $0 ^ 0x20 : $0 } }
+      let found = text.withUnsafeBufferPointer { cscoring_look(words, $0.baseAddress, $0.count) }
+      let expected = slowly(text, lexicon)
+      #expect([found.english, found.foreign] == Array(expected[..<2]) && (found.beyond != 0) == (expected[2] != 0))
+    }
+  }
 }
 
 @Suite struct FeatureHasherTests {

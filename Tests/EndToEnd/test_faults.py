@@ -224,7 +224,7 @@ def test_every_request_costs_few_allocations(start, tmp_path):
     text = "I am planning a trip to Lisbon in May with two small children and my parents. Could you suggest a quiet quarter? " * 2
     body = json.dumps({"messages": [{"role": "user", "content": text[:200]}]})
     classify = f"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-    for request, most in [(GET, 3), (classify, 12)]:
+    for request, most in [(GET, 3), (classify, 11)]:
         with socket.create_connection(("127.0.0.1", server.port)) as client:
             def ask(times):
                 for _ in range(times):

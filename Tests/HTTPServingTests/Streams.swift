@@ -8,11 +8,15 @@ import Testing
 
 /// Answers each path as a test says.
 final class Streams: Application {
-  struct Route: RequestHandler {
+  final class Route: RequestHandler {
     let route = RouteLabel(name: "/", index: 0)
     let bodyLimit: Int
     let takesStream: Bool
     let answer: @Sendable (ServerRequest) -> Answer
+
+    init(bodyLimit: Int, takesStream: Bool, answer: @escaping @Sendable (ServerRequest) -> Answer) {
+      (self.bodyLimit, self.takesStream, self.answer) = (bodyLimit, takesStream, answer)
+    }
 
     func respond(to request: ServerRequest) -> Answer { answer(request) }
   }

@@ -117,13 +117,13 @@ private func outcome(_ body: RequestHead.Body, _ bytes: [UInt8], splits: [Int], 
 @Suite struct ResponseHeadTests {
   @Test("A response head has its length, its date, and no line that a value smuggled in")
   func head() {
-    var bytes: [UInt8] = []
-    ResponseHead.appendStart(to: &bytes, status: 429, date: HTTPDate.bytes(secondsSince1970: 784_111_777))
-    ResponseHead.append("Retry-After", "1\r\nX: y", to: &bytes)
-    ResponseHead.append("Content-Type", "application/json", to: &bytes)
-    ResponseHead.appendEnd(to: &bytes, framing: .length(1070), keepsAlive: false, version: .http11)
+    var output = OutputBuffer()
+    ResponseHead.appendStart(to: &output, status: 429, date: HTTPDate.bytes(secondsSince1970: 784_111_777))
+    ResponseHead.append("Retry-After", "1\r\nX: y", to: &output)
+    ResponseHead.append("Content-Type", "application/json", to: &output)
+    ResponseHead.appendEnd(to: &output, framing: .length(1070), keepsAlive: false, version: .http11)
     #expect(
-      String(decoding: bytes, as: UTF8.self)
+      String(decoding: output.take(from: 0), as: UTF8.self)
         == "HTTP/1.1 429 Too Many Requests\r\nServer: paddock\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: 1X: y\r\n"
         + "Content-Type: application/json\r\nContent-Length: 1070\r\nConnection: close\r\n\r\n")
   }

@@ -146,6 +146,21 @@ private func outcome(_ bytes: [UInt8], splits: [Int], limits: HeadLimits = HeadL
     for split in bytes.indices { #expect(outcome(bytes, splits: [split]) == expected) }
   }
 
+  @Test("A value may hold any byte but control characters, wherever it stands")
+  func values() {
+    for length in 1...20 {
+      for place in 0..<length {
+        for byte in UInt8.min...UInt8.max where byte != 0x20 && byte != 0x09 {
+          var value = [UInt8](repeating: UInt8(ascii: "v"), count: length)
+          value[place] = byte
+          let bytes = Array("GET / HTTP/1.1\r\nHost: a\r\nX: ".utf8) + value + Array("\r\nY: z\r\n\r\n".utf8)
+          let isRefused = outcome(bytes, splits: []).hasPrefix("malformed")
+          #expect(isRefused == (byte < 0x20 || byte == 0x7F), "\(byte) at \(place) of \(length)")
+        }
+      }
+    }
+  }
+
   @Test("A head beyond a limit is refused when the limit is passed, not when the head ends")
   func limits() {
     let limits = HeadLimits(headBytes: 100, targetBytes: 20, headerCount: 3)

@@ -9,10 +9,12 @@ import Testing
 /// A real server on loopback that answers each path as a test says, and a client with a loop of its own, whose calls one of
 /// the carriers takes.
 final class Upstream: Application {
-  struct Route: RequestHandler {
+  final class Route: RequestHandler {
     let route = RouteLabel(name: "/", index: 0)
     let bodyLimit = 1 << 20
     let answer: @Sendable (ServerRequest) -> Answer
+
+    init(answer: @escaping @Sendable (ServerRequest) -> Answer) { self.answer = answer }
 
     func respond(to request: ServerRequest) -> Answer { answer(request) }
   }

@@ -138,6 +138,46 @@ private func kind(_ bytes: [UInt8]) -> JSONError.Kind? {
       String(decoding: writer.bytes, as: UTF8.self)
         == "[0.5,1,0.333333,0,123456789.25,null,null,1e+300,-1.05,0.000025,100]")
   }
+
+  @Test("Numbers have the digits that the C library writes, without the zeros at their end")
+  func writesDigits() {
+    var random = SystemRandomNumberGenerator()
+    for _ in 0..<20_000 {
+      let digits = [0, 3, 6, 7, 8, 9, 12].randomElement(using: &random) ?? 6
+      let scale = pow(10, Double(digits))
+      let most = min(4e15 / scale, pow(2, Double.random(in: 0...20, using: &random)))
+      let value = Double.random(in: 0..<most, using: &random) * (Bool.random(using: &random) ? 1 : -1)
+      // Rounded before, since the C library rounds halves to even.
+      var expected = String(format: "%.\(digits)f", (value * scale).rounded() / scale)
+      while expected.contains("."), expected.hasSuffix("0") { expected.removeLast() }
+      if expected.hasSuffix(".") { expected.removeLast() }
+      var writer = JSONWriter()
+      writer.double(value, digits: digits)
+      #expect(String(decoding: writer.bytes, as: UTF8.self) == (expected == "-0" ? "0" : expected))
+    }
+    for length in 1...18 {
+      for number in [0, 1, Int(pow(10, Double(length))) - 1, Int(pow(10, Double(length))), 1_020_304_050_607_080] {
+        var writer = JSONWriter(capacity: 1)
+        writer.int(number)
+        #expect(String(decoding: writer.bytes, as: UTF8.self) == "\(number)")
+      }
+    }
+  }
+
+  @Test("What outgrows the stack is as it would be with more room")
+  func outgrows() {
+    for count in Array(1_950..<2_060) + [4_096, 100_000] {
+      let long = String(repeating: "y", count: count)
+      let bytes = JSONWriter.bytes { writer in
+        writer.array { writer in
+          writer.string(long)
+          for _ in 0..<10 { writer.double(0.123456) }
+        }
+      }
+      let numbers = String(repeating: ",0.123456", count: 10)
+      #expect(String(decoding: bytes, as: UTF8.self) == #"["\#(long)"\#(numbers)]"#)
+    }
+  }
 }
 
 @Suite struct FoundationTests {

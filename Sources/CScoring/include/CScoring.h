@@ -66,4 +66,27 @@ void cscoring_learn_layer(
 void cscoring_learn_rows(
     float *table, float *squares, const uint32_t *rows, size_t count, const float *gradient, float rate, float decay);
 
+/// The languages of a lexicon's words; 0 is that of no word.
+enum { cscoring_english = 1, cscoring_foreign = 2 };
+
+/// Common words, each with a language.
+typedef struct cscoring_lexicon cscoring_lexicon;
+
+/// A lexicon without words, which is never let go; null where there is no memory.
+cscoring_lexicon *cscoring_make_lexicon(void);
+
+/// Adds a word of at most 16 bytes, in lower case, unless it is there; longer ones, and more than 1 024, are left out.
+void cscoring_add_word(cscoring_lexicon *lexicon, const uint8_t *word, size_t count, uint8_t language);
+
+/// What a look at a text finds.
+typedef struct {
+  /// How many words are in the lexicon, by language.
+  int32_t english, foreign;
+  /// Not 0 where a byte is 0xC9 or above: a letter that it begins may be of another script than Latin.
+  int32_t beyond;
+} cscoring_languages;
+
+/// Counts the words of a text that are in a lexicon. A word is a run of ASCII letters, in any case, and bytes beyond ASCII.
+cscoring_languages cscoring_look(const cscoring_lexicon *lexicon, const uint8_t *text, size_t count);
+
 #endif

@@ -23,12 +23,10 @@ final class ChatExchange: Sendable {
   let query: Query
   let policy: Policy
   let chain: JudgedTurns.Chain
-  /// Whether nothing of what goes in was found or left unjudged; only then can it be the beginning of what is remembered.
-  let isInputClean: Bool
 
   init(
     api: ChatAPI, request: ServerRequest, body: [UInt8], chat: ChatRequest, candidates: [UpstreamPool.Host],
-    query: Query, policy: Policy, chain: JudgedTurns.Chain, isInputClean: Bool
+    query: Query, policy: Policy, chain: JudgedTurns.Chain
   ) {
     self.api = api
     self.request = request
@@ -38,7 +36,6 @@ final class ChatExchange: Sendable {
     self.query = query
     self.policy = policy
     self.chain = chain
-    self.isInputClean = isInputClean
   }
 
   /// The query about a message of the answer.
@@ -135,9 +132,13 @@ extension ChatAPI {
   var repeatsText: Bool { self == .openAIResponses }
 
   /// An error in the API's own form.
-  func response(to error: APIError, headers: [(name: String, value: String)] = []) -> ServerResponse {
-    .json(
+  func response(
+    to error: APIError, headers: [(name: String, value: String)] = [], lines: [UInt8] = []
+  ) -> ServerResponse {
+    var response = ServerResponse.json(
       status: error.status, refusalError(error.message, code: error.code, status: error.status),
       headers: headers + error.headers)
+    response.lines = lines
+    return response
   }
 }

@@ -48,44 +48,70 @@ enum ChatHeaders {
     }
   }
 
-  /// What of an upstream's headers goes back to the caller, and its name.
-  static func incoming(
-    _ headers: [(name: String, value: String)], of host: UpstreamPool.Host
-  ) -> [(name: String, value: String)] {
-    var incoming: [(name: String, value: String)] = []
+  /// What of an upstream's headers goes back to the caller, and its name: the lines of a head, and of a stream's comments.
+  static func incoming(_ headers: HTTPHeaders, of host: UpstreamPool.Host) -> [UInt8] {
+    var lines: [UInt8] = []
     // Two verdicts follow.
-    incoming.reserveCapacity(16)
-    for header in headers where returned.contains(header.name) {
+    lines.reserveCapacity(512)
+    for header in headers.fields(returned) {
       let name = header.name.lowercased()
-      incoming.append((name == requestID ? "x-upstream-request-id" : name, header.value))
+      ResponseHead.append(name == requestID ? "x-upstream-request-id" : name, header.value, to: &lines)
     }
-    incoming.append(("x-paddock-upstream", host.upstream.name))
-    return incoming
+    lines += upstream
+    append(host.upstream.name, to: &lines)
+    return lines
   }
 
-  /// What a caller learns of a verdict: never a word of the text.
-  static func verdict(_ verdict: Verdict) -> [(name: String, value: String)] {
+  private static let upstream = line("x-paddock-upstream")
+
+  /// What a caller learns of a verdict, never a word of the text, behind other lines.
+  static func append(_ verdict: Verdict, to lines: inout [UInt8]) {
     let names = verdict.direction == .input ? input : output
     let decision = verdict.decision
-    var headers: [(name: String, value: String)] = [
-      (names.id, verdict.id.description), (names.verdict, decision.verdict.rawValue),
-      (names.action, decision.action.rawValue), (names.policy, verdict.policy.name),
-    ]
-    if !decision.violations.isEmpty { headers.append((names.categories, verdict.codes.joined(separator: ","))) }
-    if !decision.unjudged.isEmpty {
-      headers.append((names.notJudged, Set(decision.unjudged.map(\.reason)).sorted().joined(separator: ",")))
+    lines += names.id
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: VerdictID.count) { text in
+      verdict.id.write(to: text)
+      lines.append(contentsOf: UnsafeBufferPointer(text))
     }
-    return headers
+    lines += names.verdict
+    lines += decision.verdict.rawValue.utf8
+    lines += names.action
+    lines += decision.action.rawValue.utf8
+    lines += names.policy
+    append(verdict.policy.name, to: &lines)
+    if !decision.violations.isEmpty {
+      lines += names.categories
+      append(verdict.codes.joined(separator: ","), to: &lines)
+    }
+    if !decision.unjudged.isEmpty {
+      lines += names.notJudged
+      append(Set(decision.unjudged.map(\.reason)).sorted().joined(separator: ","), to: &lines)
+    }
   }
 
-  /// The names of the headers that tell of one direction's verdict, put together once.
+  /// The same alone.
+  static func verdict(_ verdict: Verdict) -> [UInt8] {
+    var lines: [UInt8] = []
+    append(verdict, to: &lines)
+    return lines
+  }
+
+  /// A value; control characters in it are dropped, so that none begins a line of its own.
+  private static func append(_ value: String, to lines: inout [UInt8]) {
+    for byte in value.utf8 where byte >= 0x20 && byte != 0x7F { lines.append(byte) }
+  }
+
+  private static func line(_ name: String) -> [UInt8] { Array("\r\n\(name): ".utf8) }
+
+  /// The beginnings of the lines that tell of one direction's verdict, put together once.
   private struct VerdictNames: Sendable {
-    let id, verdict, action, policy, categories, notJudged: String
+    let id, verdict, action, policy, categories, notJudged: [UInt8]
 
     init(_ direction: Direction) {
       let start = "x-paddock-\(direction.rawValue)-"
-      (id, verdict, action) = (start + "id", start + "verdict", start + "action")
-      (policy, categories, notJudged) = (start + "policy", start + "categories", start + "not-judged")
+      (id, verdict, action) = (line(start + "id"), line(start + "verdict"), line(start + "action"))
+      (policy, categories) = (line(start + "policy"), line(start + "categories"))
+      notJudged = line(start + "not-judged")
     }
   }
 

@@ -37,7 +37,8 @@ actor StreamRelay: AnswerReader {
   private var usage: TokenUsage?
   private var worst: Verdict?
   private var hasRemarked = false
-  private var isClean = true
+  /// Whether nothing was found or left unjudged, going in neither.
+  private var isClean: Bool
   /// The only lane and its text, as the client will send it back with its next turn; nil once there is more than that, or
   /// too much.
   private var plain: (lane: Lane, text: [UInt8])?
@@ -66,10 +67,11 @@ actor StreamRelay: AnswerReader {
   }
 
   init(
-    _ exchange: ChatExchange, _ upstream: UpstreamAnswer, endpoints: Endpoints, loop: EventLoop, writer: ResponseWriter
+    _ call: ChatCall, _ upstream: UpstreamAnswer, endpoints: Endpoints, loop: EventLoop, writer: ResponseWriter
   ) {
     self.loop = loop
-    self.exchange = exchange
+    exchange = call.exchange
+    isClean = call.isInputClean
     self.upstream = upstream
     self.endpoints = endpoints
     outbox = StreamOutbox(writer)
@@ -329,7 +331,7 @@ actor StreamRelay: AnswerReader {
   private func finish() {
     endpoints.chats.metrics.ended(received: gate.received, judged: gate.judged)
     // Of a client that left, some of the answer may never have been judged.
-    guard exchange.isInputClean, isClean, gate.isFinished, !gate.isHalted, let plain, !plain.text.isEmpty else {
+    guard isClean, gate.isFinished, !gate.isHalted, let plain, !plain.text.isEmpty else {
       return
     }
     let text = String(decoding: plain.text, as: UTF8.self)
@@ -347,7 +349,13 @@ actor StreamRelay: AnswerReader {
   /// What a verdict says, as a comment of the stream: its head left before there was one.
   private func comment() -> [UInt8] {
     guard let worst else { return [] }
-    return ChatHeaders.verdict(worst).flatMap { Array(": \($0.name): \($0.value)\n".utf8) } + [0x0A]
+    var comment: [UInt8] = []
+    for line in ChatHeaders.verdict(worst).split(whereSeparator: { $0 == 0x0D || $0 == 0x0A }) {
+      comment += ": ".utf8
+      comment += line
+      comment.append(0x0A)
+    }
+    return comment + [0x0A]
   }
 
   // MARK: Time

@@ -15,13 +15,11 @@ extension UpstreamCall {
 }
 
 extension UpstreamAnswer {
-  private static let contentType = HeaderNames(["content-type"])
-
   /// The media type of the content, lower-case, without parameters.
   var mediaType: String {
-    guard let value = headers.last(where: { Self.contentType.contains($0.name) })?.value else { return "" }
     // The usual value needs no reading.
-    return value == "application/json" ? value : value.prefix { $0 != ";" }.trimmingSpaces.lowercased()
+    if headers.only("content-type", is: "application/json") { return "application/json" }
+    return headers.values("content-type").last?.prefix { $0 != ";" }.trimmingSpaces.lowercased() ?? ""
   }
 }
 

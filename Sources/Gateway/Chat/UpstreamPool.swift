@@ -81,36 +81,23 @@ public final class UpstreamPool: Sendable {
   /// Sends a request to the first candidate that takes it. A status that says that the server does not do its work is
   /// passed on only where nobody else is left.
   func send(
-    _ hosts: [Host], call: (Host) -> UpstreamCall
+    _ hosts: [Host], call: @escaping @Sendable (Host) -> UpstreamCall
   ) async throws(Failure) -> (answer: UpstreamAnswer, host: Host) {
-    guard !hosts.isEmpty else { throw .noUpstream }
-    var last: Failure = .failed(.breakerOpen)
-    for (position, host) in hosts.enumerated() {
-      guard host.breaker.admit() else { continue }
-      let isLast = position == hosts.count - 1
-      do throws(BackendFailure) {
-        let answer = try await client.send(call(host))
-        let isBroken = Self.isBroken(answer.status)
-        host.breaker.record(isBroken ? .failure : .success)
-        host.count(status: answer.status)
-        guard isBroken, !isLast else { return (answer, host) }
-        answer.cancel()
-        last = .failed(.status(answer.status))
-      } catch {
-        host.breaker.record(error == .cancelled ? .nothing : .failure)
-        host.count(error.code)
-        if error == .cancelled { throw .cancelled }
-        last = .failed(error)
+    let attempt = UpstreamAttempt(hosts, client: client, call: call)
+    let result: UpstreamAttempt.Outcome = await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        let begin = { @Sendable in attempt.begin { continuation.resume(returning: $0) } }
+        if attempt.loop.isCurrent { begin() } else { attempt.loop.execute(begin) }
       }
+    } onCancel: {
+      attempt.loop.execute { attempt.cancel() }
     }
-    throw last
+    guard !Task.isCancelled else { throw .cancelled }
+    return try result.get()
   }
 
-  /// What another server of the same kind need not answer too.
-  private static func isBroken(_ status: Int) -> Bool {
-    switch status {
-    case 500, 502, 503, 504, 529: true
-    default: false
-    }
+  /// The same for who waits without a task; to be begun on the loop.
+  func attempt(_ hosts: [Host], call: @escaping (Host) -> UpstreamCall) -> UpstreamAttempt {
+    UpstreamAttempt(hosts, client: client, call: call)
   }
 }
