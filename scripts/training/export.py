@@ -3,6 +3,10 @@
     export.py --state encoder.pt --vocabulary vocab.txt --stage-one one.weights --convolution convolution.pt \\
         --output embedded.weights
 
+    export.py --base embedded.weights --convolution convolution.pt --version 5 --output other.weights
+
+adds the network that looks first to a file, or puts it in the place of another.
+
 The state dict has the names words, positions, types, norm, layers.N.{qkv,out,norm1,up,down,norm2}, head1, head2; all
 sizes come from it. Prints the size of the file and how far its logits lie from those of the state dict.
 """
@@ -83,10 +87,23 @@ def deviation(state, vocabulary, found, convolution=None):
     return largest
 
 
+def add(arguments):
+    """A file with another network that looks first."""
+    metadata, found = weights_file.everything(arguments.base)
+    convolution = load(arguments.convolution)
+    found |= quantise.convolution_sections(convolution)
+    metadata |= {"version": arguments.version, "convolution": quantise.convolution_sizes(convolution)}
+    # Weighed for the network that was there.
+    metadata.get("blend", {}).pop("look", None)
+    size = weights_file.write(arguments.output, metadata, found)
+    print(f"{size} bytes, {weights_file.MOST_BYTES - size} left")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--state", required=True, help="torch.save of a state dict")
-    parser.add_argument("--vocabulary", required=True, help="vocab.txt, a token a line")
+    parser.add_argument("--state", help="torch.save of a state dict")
+    parser.add_argument("--vocabulary", help="vocab.txt, a token a line")
+    parser.add_argument("--base", help="a weights file of which everything is kept, in place of a state dict")
     parser.add_argument("--stage-one", help="a weights file whose first stage is taken over")
     parser.add_argument("--convolution", help="what convolution.py wrote")
     parser.add_argument("--name", default="paddock-guard")
@@ -94,6 +111,8 @@ def main():
     parser.add_argument("--output", required=True)
     arguments = parser.parse_args()
 
+    if arguments.base:
+        return add(arguments)
     state = load(arguments.state)
     with open(arguments.vocabulary, encoding="utf-8") as source:
         vocabulary = source.read().splitlines()
