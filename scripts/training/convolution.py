@@ -1,7 +1,7 @@
 """Trains the convolutional network that looks before the encoder reads; export.py takes the state dict that it writes.
 
     convolution.py --encoder encoder.pt --model model.safetensors --tokenizer tokenizer.json --data train.jsonl.gz \\
-        --examples 640000 --epochs 2 --output convolution.pt
+        --output convolution.pt
 
 Its words are the rows of the encoder's table, which stay as they are: train it anew where the encoder's words change, and
 only then. Examples are drawn from the same stream as the encoder's (data.py), each is seen `--epochs` times, and a tenth
@@ -57,8 +57,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("encoder", "model", "tokenizer", "data", "output"):
         parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--examples", type=int, default=640_000)
-    parser.add_argument("--epochs", type=float, default=2)
+    parser.add_argument("--examples", type=int, default=320_000)
+    parser.add_argument("--epochs", type=float, default=3)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--projected", type=int, default=64)
     parser.add_argument("--channels", type=int, default=192)
