@@ -27,7 +27,7 @@ enum Wire {
     let loop = EventLoop.current ?? group.next()
     let opening = Opening()
     let result: Result<Value, BackendFailure> = await withTaskCancellationHandler {
-      await withUnsafeContinuation { continuation in
+      await withCheckedContinuation { continuation in
         let start = { @Sendable in
           guard !opening.isCancelled else { return continuation.resume(returning: .failure(.cancelled)) }
           opening.transfer = begin(loop) { continuation.resume(returning: $0) }
