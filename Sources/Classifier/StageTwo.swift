@@ -122,7 +122,7 @@ public struct StageTwo: Sendable {
   /// How much surer the first stage has to be of a part than of a whole text.
   static let partSlack: Float = 2.5
   /// The same of what the first stage and the convolution say together.
-  static let lookPartSlack: Float = 1.5
+  static let lookPartSlack: Float = 0.5
   /// A value of the first stage counts no more than this.
   public static let mostOfFirst: Float = 2
   /// The tokens of a stretch that are read as one; more, as of text without spaces, go through windows.

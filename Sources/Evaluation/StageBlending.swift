@@ -14,17 +14,22 @@ public struct StageBlending: Sendable {
     public var falsePositiveTarget = 0.04
     /// The same for replies, of which the harmful are less like those that training has.
     public var replyFalsePositiveTarget = 0.06
-    /// Of the unsafe rows that both stages together find, the share that the first may settle as harmless.
+    /// Of the unsafe rows that all together find, the share that the first stage may settle as harmless.
     public var settledUnsafe = 0.005
     /// The same for what the first stage and the convolution settle together.
-    public var lookedUnsafe = 0.005
+    public var lookedUnsafe = 0.003
+    /// The same for replies.
+    public var replyLookedUnsafe = 0.0005
     /// The rows of a set weigh together at most as much as this many.
     public var setWeight = 150.0
     /// The first stage's weight in the unsafe value is this much of what fits best: it knows words of the sets that it
     /// was trained on, and held-out rows are from those; texts from elsewhere are better left to the second.
     public var firstShare = 0.5
-    /// The same for the convolution, which saw each of those rows several times, where the encoder saw few twice.
-    public var lookShare = 0.5
+    /// The convolution's weight in the unsafe value beside the encoder. Not fitted: held-out rows are of the sets that it
+    /// saw several times and the encoder hardly twice, and say nothing of what it brings on others.
+    public var lookWeight: Float = 0.15
+    /// The same for replies, of which training has few that are unsafe: there it adds nothing.
+    public var replyLookWeight: Float = 0
     /// See `StageTwo.Blend.partMargin`.
     public var partMargin: Float = 0.7
 
@@ -70,7 +75,7 @@ public struct StageBlending: Sendable {
     look.prompt.settlesBelow = settlingPoint(
       rows.filter { !$0.isResponse }, blend.prompt, settings.lookedUnsafe) { unsafe($0, look.prompt) }
     look.response.settlesBelow = settlingPoint(
-      rows.filter(\.isResponse), blend.response, settings.lookedUnsafe) { unsafe($0, look.response) }
+      rows.filter(\.isResponse), blend.response, settings.replyLookedUnsafe) { unsafe($0, look.response) }
     blend.look = look
     return blend
   }
@@ -79,7 +84,7 @@ public struct StageBlending: Sendable {
     let (prompts, responses) = (rows.filter { !$0.isResponse }, rows.filter(\.isResponse))
     let all = weighing(rows, settings, columns)
     var replies = settings
-    replies.falsePositiveTarget = settings.replyFalsePositiveTarget
+    (replies.falsePositiveTarget, replies.lookWeight) = (settings.replyFalsePositiveTarget, settings.replyLookWeight)
     return StageTwo.Sides(
       prompt: hasBoth(prompts) ? weighing(prompts, settings, columns) : all,
       response: hasBoth(responses) ? weighing(responses, replies, columns, beyond: all) : all)
@@ -100,14 +105,14 @@ public struct StageBlending: Sendable {
     for head in 0..<16 {
       let points = points(rows, weights, head: head)
       guard points.count(where: \.isPositive) >= 8, points.count(where: { !$0.isPositive }) >= 8 else { continue }
-      let fitted = regression(points, columns)
+      // Beside the encoder the look's weight in the unsafe value is set, not fitted.
+      let fitted = regression(points, head == 0 && columns == [0, 1, 2] ? [0, 2] : columns)
       (weighing.first[head], weighing.look[head]) = (Float(fitted[0]), Float(fitted[1]))
       (weighing.second[head], weighing.offset[head]) = (Float(fitted[2]), Float(fitted[3]))
       if (1...14).contains(head) { weighing.offset[head] -= bestF1(points, fitted) }
     }
     weighing.first[0] *= Float(settings.firstShare)
-    // Beside the encoder; without it there is nobody else to trust.
-    if columns.contains(2) { weighing.look[0] *= Float(settings.lookShare) }
+    if columns == [0, 1, 2] { weighing.look[0] = settings.lookWeight }
     weighing.offset[0] -= operatingPoint(rows, weighing, settings.falsePositiveTarget)
     weighing.settlesBelow = settlingPoint(rows, weighing, settings.settledUnsafe) { $0.values.first[0] }
     return weighing

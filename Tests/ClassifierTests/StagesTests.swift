@@ -97,7 +97,7 @@ import Testing
     let reply = ClassifierInput(text: short.text, context: "what?", isResponse: true)
     #expect(try unsafe(looking(-3, below: -2), reply) > 0.99)
     // Of parts it has to be surer.
-    #expect(try unsafe(looking(-3, below: -2), long) > 0.99)
+    #expect(try unsafe(looking(-2.3, below: -2), short) < 0.1 && unsafe(looking(-2.3, below: -2), long) > 0.99)
     #expect(try unsafe(looking(-4, below: -2), long) < 0.02)
   }
 

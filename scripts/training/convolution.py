@@ -4,8 +4,8 @@
         --output convolution.pt
 
 Its words are the rows of the encoder's table, which stay as they are: train it anew where the encoder's words change, and
-only then. Examples are drawn from the same stream as the encoder's (data.py), each is seen `--epochs` times, and a tenth
-of the words are hidden each time. One thread; the same arguments give the same network.
+only then. Examples are drawn from the same stream as the encoder's (data.py), and each is seen `--epochs` times. One
+thread; the same arguments give the same network.
 """
 
 import argparse
@@ -21,7 +21,6 @@ from model import Convolution, Encoder
 from train import LONGEST, tensors
 
 BATCH_TOKENS, POOL = 4096, 2048
-UNKNOWN, FIRST_WORD = 100, 104
 
 
 def drawn(arguments):
@@ -59,12 +58,11 @@ def main():
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--examples", type=int, default=320_000)
     parser.add_argument("--epochs", type=float, default=3)
-    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--projected", type=int, default=64)
     parser.add_argument("--channels", type=int, default=192)
     parser.add_argument("--features", type=int, default=64)
-    parser.add_argument("--drop", type=float, default=0.2)
-    parser.add_argument("--hidden", type=float, default=0.1, help="the share of words that are hidden")
+    parser.add_argument("--drop", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -75,7 +73,7 @@ def main():
         encoder.words.weight.detach(), arguments.projected, arguments.channels, arguments.features, drop=arguments.drop)
     network.start()
     network.train()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=arguments.rate, weight_decay=0.05)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=arguments.rate, weight_decay=0.01)
     examples = list(drawn(arguments))
     total, seen = sum(len(example[0]) for example in examples) * arguments.epochs, 0
     told, losses = time.time(), []
@@ -87,7 +85,6 @@ def main():
             group["lr"] = arguments.rate * min(1, share / 0.03) * (0.02 + 0.49 * (1 + math.cos(math.pi * share)))
         ids, types, mask, targets, weights = tensors(
             [(ids.tolist(), types.tolist(), targets.tolist(), weights.tolist()) for ids, types, targets, weights in batch])
-        ids = ids.masked_fill((torch.rand(ids.shape) < arguments.hidden) & (ids >= FIRST_WORD), UNKNOWN)
         wrong = F.binary_cross_entropy_with_logits(network(ids, types, mask), targets, reduction="none")
         loss = (wrong * weights).sum() / len(batch)
         optimiser.zero_grad()
