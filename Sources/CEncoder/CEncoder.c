@@ -81,6 +81,38 @@ static struct space divide(const cencoder_model *model, size_t tokens, void *scr
 
 size_t cencoder_scratch(const cencoder_model *model, size_t tokens) { return divide(model, tokens, NULL).bytes; }
 
+/// Rows that are quantised together.
+enum { most_slide_rows = 48 };
+
+struct slides {
+  /// `x` and `y` have zeros around them.
+  float *words, *x, *y, *z;
+  struct block block;
+  size_t bytes;
+};
+
+static size_t larger_of(size_t a, size_t b) { return a > b ? a : b; }
+
+static struct slides divide_slides(const cencoder_convolution *model, size_t tokens, void *scratch) {
+  size_t hidden = model->project.inputs, channels = model->first.outputs, used = 0;
+  size_t rows = tokens < most_slide_rows ? tokens : most_slide_rows;
+  struct slides space;
+  space.words = take(scratch, &used, rows * hidden * 4);
+  space.x = take(scratch, &used, (tokens * model->project.outputs + model->first.inputs) * 4);
+  space.y = take(scratch, &used, (tokens * channels + model->second.inputs) * 4);
+  space.z = take(scratch, &used, tokens * channels * 4);
+  space.block.bytes = take(scratch, &used, rows * larger_of(hidden, larger_of(model->first.inputs, model->second.inputs)));
+  space.block.scales = take(scratch, &used, rows * 4);
+  space.block.zeros = take(scratch, &used, rows * 4);
+  space.block.narrow = space.block.wide = NULL;
+  space.bytes = used;
+  return space;
+}
+
+size_t cencoder_convolution_scratch(const cencoder_convolution *model, size_t tokens) {
+  return divide_slides(model, tokens, NULL).bytes;
+}
+
 // MARK: Paths
 
 #define PATH_PORTABLE 0
@@ -94,6 +126,7 @@ size_t cencoder_scratch(const cencoder_model *model, size_t tokens) { return div
 #include "Lanes.h"
 #include "Tiles.h"
 #include "Forward.h"
+#include "Convolve.h"
 #undef PATH
 #undef FN
 
@@ -105,6 +138,7 @@ size_t cencoder_scratch(const cencoder_model *model, size_t tokens) { return div
 #include "Lanes.h"
 #include "Tiles.h"
 #include "Forward.h"
+#include "Convolve.h"
 #pragma clang attribute pop
 #undef PATH
 #undef FN
@@ -115,6 +149,7 @@ size_t cencoder_scratch(const cencoder_model *model, size_t tokens) { return div
 #include "Lanes.h"
 #include "Tiles.h"
 #include "Forward.h"
+#include "Convolve.h"
 #pragma clang attribute pop
 #undef PATH
 #undef FN
@@ -125,6 +160,7 @@ size_t cencoder_scratch(const cencoder_model *model, size_t tokens) { return div
 #include "Lanes.h"
 #include "Tiles.h"
 #include "Forward.h"
+#include "Convolve.h"
 #pragma clang attribute pop
 #undef PATH
 #undef FN
@@ -157,6 +193,7 @@ int cencoder_supports(int path) {
 #include "Lanes.h"
 #include "Tiles.h"
 #include "Forward.h"
+#include "Convolve.h"
 #pragma clang attribute pop
 #undef PATH
 #undef FN
@@ -195,6 +232,13 @@ void cencoder_run(
     size_t sequences, void *scratch, float *features, float *logits) {
 #define RUN(name) run_##name(model, ids, types, lengths, sequences, scratch, features, logits)
   PATHS(RUN)
+}
+
+void cencoder_convolve(
+    int path, const cencoder_convolution *model, const uint32_t *ids, const uint8_t *types, size_t count, void *scratch,
+    float *logits) {
+#define CONVOLVE(name) convolve_##name(model, ids, types, count, scratch, logits)
+  PATHS(CONVOLVE)
 }
 
 void cencoder_sums(

@@ -157,21 +157,21 @@ static void FN(pool)(const float *x, size_t hidden, size_t count, float *pooled)
   }
 }
 
-/// The two layers of the head. They read one row a sequence, so they stay in binary32, where quantising would cost most
+/// The two layers of a head. They read one row a sequence, so they stay in binary32, where quantising would cost most
 /// and save least.
-static void FN(judge)(const cencoder_model *model, const float *pooled, float *features, float *logits) {
-  size_t hidden = model->hidden;
-  for (size_t output = 0; output < hidden; output++) {
+static void FN(judge)(const cencoder_head *head, const float *pooled, float *features, float *logits) {
+  for (size_t output = 0; output < head->features; output++) {
     lanes sum = {0};
-    const int8_t *row = model->head.rows + output * 2 * hidden;
-    for (size_t i = 0; i < 2 * hidden; i += 8) sum += FN(bytes)(row + i) * FN(load)(pooled + i);
-    features[output] = FN(sum_of)(sum) * model->head.scales[output] + model->head_bias[output];
+    const int8_t *row = head->table.rows + output * head->inputs;
+    for (size_t i = 0; i < head->inputs; i += 8) sum += FN(bytes)(row + i) * FN(load)(pooled + i);
+    features[output] = FN(sum_of)(sum) * head->table.scales[output] + head->bias[output];
   }
-  for (size_t i = 0; i < hidden; i += 8) FN(store)(features + i, FN(tangent)(FN(load)(features + i)));
-  for (size_t output = 0; output < model->outputs; output++) {
+  for (size_t i = 0; i < head->features; i += 8) FN(store)(features + i, FN(tangent)(FN(load)(features + i)));
+  for (size_t output = 0; output < head->outputs; output++) {
+    const float *row = head->last + output * head->features;
     lanes sum = {0};
-    for (size_t i = 0; i < hidden; i += 8) sum += FN(load)(model->last + output * hidden + i) * FN(load)(features + i);
-    logits[output] = FN(sum_of)(sum) + model->last_bias[output];
+    for (size_t i = 0; i < head->features; i += 8) sum += FN(load)(row + i) * FN(load)(features + i);
+    logits[output] = FN(sum_of)(sum) + head->last_bias[output];
   }
 }
 
@@ -200,7 +200,7 @@ static void FN(run)(
   }
   for (size_t s = 0, token = 0; s < sequences; token += lengths[s++]) {
     FN(pool)(space.x + token * hidden, hidden, lengths[s], space.block.narrow);
-    FN(judge)(model, space.block.narrow, features + s * hidden, logits + s * model->outputs);
+    FN(judge)(&model->head, space.block.narrow, features + s * hidden, logits + s * model->head.outputs);
   }
 }
 

@@ -69,8 +69,8 @@ public struct Encoder: Sendable {
   public var lastLayer: (weights: [Float], bias: [Float]) {
     let count = WeightsFile.heads * weights.model.hidden
     return (
-      Array(UnsafeBufferPointer(start: weights.model.last, count: count)),
-      Array(UnsafeBufferPointer(start: weights.model.last_bias, count: WeightsFile.heads))
+      Array(UnsafeBufferPointer(start: weights.model.head.last, count: count)),
+      Array(UnsafeBufferPointer(start: weights.model.head.last_bias, count: WeightsFile.heads))
     )
   }
 

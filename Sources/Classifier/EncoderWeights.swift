@@ -15,19 +15,17 @@ final class EncoderWeights: @unchecked Sendable {
   init(_ storage: WeightsStorage, vocabulary: Int) throws(ClassifierError) {
     let sizes = try Sizes(storage.layout.metadata["encoder"])
     canary = try Self.canary(storage.layout.metadata["encoder"]?["canary"])
-    let reader = Reader(storage: storage)
+    let reader = LayerReader(storage: storage, prefix: "encoder")
     var model = cencoder_model()
-    (model.hidden, model.heads, model.inner) = (sizes.hidden, sizes.heads, sizes.inner)
-    (model.layers, model.outputs) = (sizes.layers, WeightsFile.heads)
+    (model.hidden, model.heads, model.inner, model.layers) = (sizes.hidden, sizes.heads, sizes.inner, sizes.layers)
     model.words = try reader.table("words", vocabulary, sizes.hidden)
     model.positions = try reader.table("positions", sizes.positions, sizes.hidden)
     model.types = try reader.floats("types", [2, sizes.hidden])
     model.norm = try reader.norm("norm", sizes.hidden)
-    model.head = try reader.table("head", sizes.hidden, 2 * sizes.hidden)
-    model.head_bias = try reader.floats("head.bias", [sizes.hidden])
-    model.last = try reader.floats("last.weight", [WeightsFile.heads, sizes.hidden])
-    model.last_bias = try reader.floats("last.bias", [WeightsFile.heads])
-    let read = try (0..<sizes.layers).map { index throws(ClassifierError) in try reader.layer(index, sizes) }
+    model.head = try reader.head(inputs: 2 * sizes.hidden, features: sizes.hidden)
+    let read = try (0..<sizes.layers).map { index throws(ClassifierError) in
+      try reader.layer(index, sizes.hidden, sizes.inner)
+    }
     layers = .allocate(capacity: read.count)
     layers.initialize(from: read, count: read.count)
     model.layer = UnsafePointer(layers)
@@ -57,39 +55,13 @@ final class EncoderWeights: @unchecked Sendable {
       (self.layers, self.hidden, self.heads, self.inner, self.positions) = (layers, hidden, heads, inner, positions)
     }
   }
+}
 
-  private struct Reader {
-    let storage: WeightsStorage
-
-    func floats(_ name: String, _ shape: [Int]) throws(ClassifierError) -> UnsafePointer<Float> {
-      try storage.numbers("encoder.\(name)", shape, of: Float.self)
-    }
-
-    func norm(_ name: String, _ width: Int) throws(ClassifierError) -> cencoder_norm {
-      cencoder_norm(weight: try floats("\(name).weight", [width]), bias: try floats("\(name).bias", [width]))
-    }
-
-    func table(_ name: String, _ rows: Int, _ width: Int) throws(ClassifierError) -> cencoder_table {
-      cencoder_table(
-        rows: try storage.numbers("encoder.\(name).rows", [rows, width], of: Int8.self),
-        scales: try floats("\(name).scales", [rows]))
-    }
-
-    func linear(_ name: String, _ inputs: Int, _ outputs: Int) throws(ClassifierError) -> cencoder_linear {
-      cencoder_linear(
-        weights: try storage.numbers("encoder.\(name).weights", [outputs / 16, inputs / 4, 16, 4], of: Int8.self),
-        scales: try floats("\(name).scales", [outputs]),
-        sums: try storage.numbers("encoder.\(name).sums", [outputs], of: Int32.self),
-        bias: try floats("\(name).bias", [outputs]), inputs: inputs, outputs: outputs)
-    }
-
-    func layer(_ index: Int, _ sizes: Sizes) throws(ClassifierError) -> cencoder_layer {
-      cencoder_layer(
-        qkv: try linear("\(index).qkv", sizes.hidden, 3 * sizes.hidden),
-        out: try linear("\(index).out", sizes.hidden, sizes.hidden),
-        up: try linear("\(index).up", sizes.hidden, sizes.inner),
-        down: try linear("\(index).down", sizes.inner, sizes.hidden),
-        norm1: try norm("\(index).norm1", sizes.hidden), norm2: try norm("\(index).norm2", sizes.hidden))
-    }
+extension LayerReader {
+  fileprivate func layer(_ index: Int, _ hidden: Int, _ inner: Int) throws(ClassifierError) -> cencoder_layer {
+    cencoder_layer(
+      qkv: try linear("\(index).qkv", hidden, 3 * hidden), out: try linear("\(index).out", hidden, hidden),
+      up: try linear("\(index).up", hidden, inner), down: try linear("\(index).down", inner, hidden),
+      norm1: try norm("\(index).norm1", hidden), norm2: try norm("\(index).norm2", hidden))
   }
 }

@@ -1,16 +1,19 @@
 import StrictJSON
 
-/// The second stage of the embedded judge: the encoder reads the stretches that the first stage is not sure of.
+/// The second stage of the embedded judge: the encoder reads the stretches that the first stage is not sure of. Where the
+/// weights have a convolutional network, that looks at them before, and what it is sure of is not read.
 public struct StageTwo: Sendable {
-  /// How the values of the two stages become one for texts of one side, by head.
+  /// How the values of several networks become one for texts of one side, by head.
   public struct Weighing: Sendable, Equatable {
-    /// Value = `first` × the first stage's + `second` × the encoder's logit + `offset`.
+    /// Value = `first` × the first stage's + `look` × the convolution's logit + `second` × the encoder's + `offset`.
     public var first = SIMD16<Float>()
+    /// See `first`.
+    public var look = SIMD16<Float>()
     /// See `first`.
     public var second = SIMD16<Float>(repeating: 1)
     /// See `first`.
     public var offset = SIMD16<Float>()
-    /// Below this unsafe value the first stage is sure that a text is harmless.
+    /// Below this unsafe value a text is surely harmless: of the first stage alone, or of what `Blend.look` weighs.
     public var settlesBelow: Float = -100
 
     /// The encoder alone has a say.
@@ -25,15 +28,38 @@ public struct StageTwo: Sendable {
         let settles = json?["settles_below"]?.double
       else { return nil }
       (self.first, self.second, self.offset, settlesBelow) = (first, second, offset, Float(settles))
+      // Files from before the convolution have none.
+      look = row("look") ?? .zero
     }
 
     fileprivate var json: JSON {
       func row(_ values: SIMD16<Float>) -> JSON { .array((0..<16).map { StageTwo.number(values[$0]) }) }
       return StageTwo.object([
-        ("first", row(first)), ("second", row(second)), ("offset", row(offset)),
+        ("first", row(first)), ("look", row(look)), ("second", row(second)), ("offset", row(offset)),
         ("settles_below", StageTwo.number(settlesBelow)),
       ])
     }
+  }
+
+  /// How prompts and replies are weighed.
+  public struct Sides: Sendable, Equatable {
+    /// What a chatbot is told.
+    public var prompt: Weighing
+    /// What it says.
+    public var response: Weighing
+
+    /// Each by its own.
+    public init(prompt: Weighing, response: Weighing) { (self.prompt, self.response) = (prompt, response) }
+
+    fileprivate init?(_ json: JSON?) {
+      guard let prompt = Weighing(json?["prompt"]), let response = Weighing(json?["response"]) else { return nil }
+      self.init(prompt: prompt, response: response)
+    }
+
+    fileprivate var json: JSON { StageTwo.object([("prompt", prompt.json), ("response", response.json)]) }
+
+    @inline(__always)
+    func weighing(isResponse: Bool) -> Weighing { isResponse ? response : prompt }
   }
 
   /// How the stages are weighed.
@@ -42,9 +68,12 @@ public struct StageTwo: Sendable {
     public var prompt = Weighing()
     /// For what it says.
     public var response = Weighing()
+    /// What the first stage and the convolution say without the encoder, and where that is enough; nil where nothing is
+    /// settled so.
+    public var look: Sides?
     /// What is taken from the unsafe value of a part of a text: of many parts one looks worse than it is by chance.
     public var partMargin: Float = 0
-    /// The first stage is sure of no text with a higher injection value.
+    /// Nothing with a higher injection value is settled.
     public var injectionBelow: Float = 0
 
     /// A blend in which the encoder alone has a say.
@@ -57,14 +86,18 @@ public struct StageTwo: Sendable {
       else { return nil }
       (self.prompt, self.response) = (prompt, response)
       (partMargin, injectionBelow) = (Float(margin), Float(injection))
+      guard let look = json?["look"] else { return }
+      guard let sides = Sides(look) else { return nil }
+      self.look = sides
     }
 
     /// As the metadata's member `blend`.
     public var json: JSON {
-      StageTwo.object([
-        ("prompt", prompt.json), ("response", response.json), ("part_margin", StageTwo.number(partMargin)),
-        ("injection_below", StageTwo.number(injectionBelow)),
-      ])
+      StageTwo.object(
+        [
+          ("prompt", prompt.json), ("response", response.json), ("part_margin", StageTwo.number(partMargin)),
+          ("injection_below", StageTwo.number(injectionBelow)),
+        ] + (look.map { [("look", $0.json)] } ?? []))
     }
 
     /// The weighing of one side.
@@ -88,6 +121,8 @@ public struct StageTwo: Sendable {
 
   /// How much surer the first stage has to be of a part than of a whole text.
   static let partSlack: Float = 2.5
+  /// The same of what the first stage and the convolution say together.
+  static let lookPartSlack: Float = 0.5
   /// A value of the first stage counts no more than this.
   public static let mostOfFirst: Float = 2
   /// The tokens of a stretch that are read as one; more, as of text without spaces, go through windows.
@@ -99,6 +134,7 @@ public struct StageTwo: Sendable {
 
   /// The encoder.
   public let encoder: Encoder
+  private let convolution: Convolution?
   /// How the stages are weighed.
   public var blend: Blend
 
@@ -109,6 +145,7 @@ public struct StageTwo: Sendable {
   /// - Throws: `badHeader` where it says something else.
   init(_ storage: WeightsStorage) throws(ClassifierError) {
     encoder = try Encoder(storage)
+    convolution = Convolution.isPresent(in: storage) ? try Convolution(storage, encoder: encoder) : nil
     guard let json = storage.layout.metadata["blend"] else {
       blend = Blend()
       return
@@ -132,32 +169,69 @@ public struct StageTwo: Sendable {
   func score(
     _ stretches: ArraySlice<Stretch>, of input: ClassifierInput, isDue: () -> Bool, _ body: (SIMD16<Float>) -> Void
   ) -> Bool {
-    var start = stretches.startIndex
-    while start < stretches.endIndex {
+    var unread: [(look: Look, windows: [Encoder.Window])] = []
+    for stretch in stretches {
+      guard let windows = windows(of: stretch, of: input) else {
+        body(stretch.values)
+        continue
+      }
+      let look = Look(stretch: stretch, logits: lookedAt(windows))
+      if let settled = settled(look, isResponse: input.isResponse) {
+        body(settled)
+        continue
+      }
+      unread.append((look, windows))
+      guard unread.count == Self.callStretches else { continue }
       if isDue() { return false }
-      let end = min(start + Self.callStretches, stretches.endIndex)
-      var windows: [Encoder.Window] = []
-      var owners: [Int] = []
-      for index in start..<end {
-        guard let found = self.windows(of: stretches[index], of: input) else {
-          body(stretches[index].values)
-          continue
-        }
-        windows += found
-        owners += found.map { _ in index }
-      }
-      for (output, owner) in zip(encoder.run(windows), owners) {
-        body(blended(stretches[owner], output.logits, isResponse: input.isResponse))
-      }
-      start = end
+      read(unread, isResponse: input.isResponse, body)
+      unread.removeAll(keepingCapacity: true)
     }
+    guard !unread.isEmpty else { return true }
+    if isDue() { return false }
+    read(unread, isResponse: input.isResponse, body)
     return true
+  }
+
+  /// What is known of a stretch before the encoder reads it.
+  private struct Look {
+    let stretch: Stretch
+    /// The convolution's logits.
+    let logits: SIMD16<Float>?
+  }
+
+  /// The convolution's logits, each the highest of all windows.
+  private func lookedAt(_ windows: [Encoder.Window]) -> SIMD16<Float>? {
+    guard let convolution, let first = windows.first else { return nil }
+    return windows.dropFirst().reduce(convolution.logits(of: first)) { pointwiseMax($0, convolution.logits(of: $1)) }
+  }
+
+  /// The values of a stretch that first stage and convolution are sure is harmless.
+  private func settled(_ look: Look, isResponse: Bool) -> SIMD16<Float>? {
+    guard look.logits != nil, let weighing = blend.look?.weighing(isResponse: isResponse) else { return nil }
+    let values = weighed(look, nil, by: weighing)
+    let cut = look.stretch.isWhole ? weighing.settlesBelow : weighing.settlesBelow - Self.lookPartSlack
+    guard values[0] < cut, max(values[15], look.stretch.values[15]) < blend.injectionBelow else { return nil }
+    return values
+  }
+
+  private func read(
+    _ stretches: [(look: Look, windows: [Encoder.Window])], isResponse: Bool, _ body: (SIMD16<Float>) -> Void
+  ) {
+    let outputs = encoder.run(stretches.flatMap(\.windows))
+    var next = outputs.startIndex
+    let weighing = blend.weighing(isResponse: isResponse)
+    for (look, windows) in stretches {
+      for output in outputs[next..<(next + windows.count)] { body(weighed(look, output.logits, by: weighing)) }
+      next += windows.count
+    }
   }
 
   /// What the stages say of a stretch.
   public struct Unweighed: Sendable {
     /// The first stage's values.
     public var first: SIMD16<Float>
+    /// The convolution's logits, where there is one.
+    public var look: SIMD16<Float>?
     /// The encoder's logits.
     public var second: SIMD16<Float>
     /// What its last layer reads.
@@ -166,8 +240,10 @@ public struct StageTwo: Sendable {
     public var isWhole: Bool
 
     /// What the stages say.
-    public init(first: SIMD16<Float>, second: SIMD16<Float>, features: [Float], isWhole: Bool) {
-      (self.first, self.second, self.features, self.isWhole) = (first, second, features, isWhole)
+    public init(
+      first: SIMD16<Float>, look: SIMD16<Float>? = nil, second: SIMD16<Float>, features: [Float], isWhole: Bool
+    ) {
+      (self.first, self.look, self.second, self.features, self.isWhole) = (first, look, second, features, isWhole)
     }
   }
 
@@ -176,7 +252,9 @@ public struct StageTwo: Sendable {
     stretches.compactMap { stretch in
       guard let window = windows(of: stretch, of: input)?.first else { return nil }
       return encoder.run([window]).first.map {
-        Unweighed(first: stretch.values, second: $0.logits, features: $0.features, isWhole: stretch.isWhole)
+        Unweighed(
+          first: stretch.values, look: convolution?.logits(of: window), second: $0.logits, features: $0.features,
+          isWhole: stretch.isWhole)
       }
     }
   }
@@ -199,12 +277,13 @@ public struct StageTwo: Sendable {
     return String(decoding: bytes[start..<bytes.index(start, offsetBy: range.count)], as: UTF8.self)
   }
 
-  private func blended(_ stretch: Stretch, _ logits: SIMD16<Float>, isResponse: Bool) -> SIMD16<Float> {
-    let weighing = blend.weighing(isResponse: isResponse)
+  private func weighed(_ look: Look, _ logits: SIMD16<Float>?, by weighing: Weighing) -> SIMD16<Float> {
     // The same words over and over make the first stage ever surer, of what the second can read.
-    let first = pointwiseMin(stretch.values, SIMD16(repeating: Self.mostOfFirst))
-    var values = weighing.first * first + weighing.second * logits + weighing.offset
-    if !stretch.isWhole { values[0] -= blend.partMargin }
+    let first = pointwiseMin(look.stretch.values, SIMD16(repeating: Self.mostOfFirst))
+    var values = weighing.first * first + weighing.offset
+    if let logits { values += weighing.second * logits }
+    if let logits = look.logits { values += weighing.look * logits }
+    if !look.stretch.isWhole { values[0] -= blend.partMargin }
     return values
   }
 }

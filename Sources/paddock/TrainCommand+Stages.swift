@@ -24,8 +24,14 @@ extension TrainCommand {
     for (side, weighing) in [("prompts", blend.prompt), ("responses", blend.response)] {
       let sure = 1 / (1 + exp(-Double(weighing.settlesBelow)))
       note(
-        "\(read.count) rows; \(side): \(weighing.first[0]) × first + \(weighing.second[0]) × second "
-          + "+ \(weighing.offset[0]); the first alone settles scores below \(sure)")
+        "\(read.count) rows; \(side): \(weighing.first[0]) × first + \(weighing.look[0]) × look "
+          + "+ \(weighing.second[0]) × second + \(weighing.offset[0]); the first alone settles scores below \(sure)")
+    }
+    for (side, look) in [("prompts", blend.look?.prompt), ("responses", blend.look?.response)] {
+      guard let look else { continue }
+      let sure = 1 / (1 + exp(-Double(look.settlesBelow)))
+      note(
+        "\(side): \(look.first[0]) × first + \(look.look[0]) × look + \(look.offset[0]) settles scores below \(sure)")
     }
     return try WeightsFile.encode(from: base, metadata: [("blend", blend.json), ("version", .string(modelVersion))])
   }

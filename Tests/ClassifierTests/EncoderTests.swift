@@ -13,7 +13,7 @@ import Testing
     encoder = try Encoder(storage)
   }
 
-  private static let paths = [
+  static let paths = [
     cencoder_portable, cencoder_avx2, cencoder_avx_vnni, cencoder_avx512_vnni, cencoder_neon_dot,
   ].map { Int32($0.rawValue) }.filter { cencoder_supports($0) != 0 }
 
@@ -140,6 +140,74 @@ import Testing
       bits: 8, metadata: Array("{}".utf8), heads: heads, table: [Int8](repeating: 0, count: 16 << 8),
       layer: [Float](repeating: 0, count: ScoreLayer.count))
     #expect(try !Encoder.isPresent(in: WeightsStorage(copying: bytes)) && Encoder.isPresent(in: storage))
+  }
+}
+
+@Suite struct ConvolutionTests {
+  private let storage: WeightsStorage
+  private let encoder: Encoder
+  private let convolution: Convolution
+
+  init() throws {
+    storage = try TinyModel.storage()
+    encoder = try Encoder(storage)
+    convolution = try Convolution(storage, encoder: encoder)
+  }
+
+  @Test("Logits are those of the integer arithmetic in numpy, and near those of PyTorch in binary32")
+  func reference() throws {
+    for row in try TinyModel.rows("logits.jsonl") {
+      let text = try #require(row["text"]?.string)
+      let windows = encoder.windows(of: text, answering: row["context"]?.string)
+      let logits = convolution.logits(of: windows[0])
+      for head in 0..<16 {
+        let integer = try #require(row["look_integer"]?[head]?.double)
+        let exact = try #require(row["look_float"]?[head]?.double)
+        #expect(abs(Double(logits[head]) - integer) < 0.01, "\(text): \(head)")
+        #expect(abs(Double(logits[head]) - exact) < 0.12, "\(text): \(head)")
+      }
+    }
+  }
+
+  @Test("Every path gives the same bits, for every length")
+  func paths() throws {
+    let all = try EncoderTests.paths.map { try Convolution(storage, encoder: encoder, path: $0) }
+    for count in Array(1...20) + [47, 48, 49, 96, 97, 320] {
+      let ids = (0..<count).map { UInt32(($0 * 37 + 11) % encoder.tokenizer.count) }
+      let window = Encoder.Window(ids: ids, types: (0..<count).map { UInt8($0 * 2 / count) }, range: 0..<0)
+      let logits = all.map { $0.logits(of: window) }
+      #expect(logits.allSatisfy { $0 == logits[0] }, "\(count) tokens")
+      #expect(logits[0].indices.allSatisfy { logits[0][$0].isFinite } && logits[0] != .zero)
+    }
+  }
+
+  @Test("What stands outside of what it sees changes nothing of a place, so a text's end is not its beginning")
+  func places() {
+    let here = Encoder.Window(ids: [7, 8, 9], types: [0, 0, 0], range: 0..<0)
+    let turned = Encoder.Window(ids: [9, 8, 7], types: [0, 0, 0], range: 0..<0)
+    let reply = Encoder.Window(ids: [7, 8, 9], types: [0, 1, 1], range: 0..<0)
+    #expect(Set([here, turned, reply].map(convolution.logits)).count == 3)
+  }
+
+  @Test("A window of foreign making is sure of nothing")
+  func foreign() {
+    for (ids, types): ([UInt32], [UInt8]) in [([], []), ([.max], [0]), ([1], [2])] {
+      #expect(convolution.logits(of: Encoder.Window(ids: ids, types: types, range: 0..<0)) == .zero)
+    }
+  }
+
+  @Test(
+    "A file of which sizes or sections are wrong is refused",
+    arguments: ["convolution.types", "convolution.second.weights", "convolution.head.rows"])
+  func missing(section: String) throws {
+    let smaller = try WeightsStorage(
+      copying: WeightsFile.encode(from: storage, metadata: [], sections: [section: [UInt8](repeating: 0, count: 4)]))
+    #expect(throws: ClassifierError.badSection(section)) { try Convolution(smaller, encoder: encoder) }
+    let even = try WeightsStorage(
+      copying: WeightsFile.encode(
+        from: storage,
+        metadata: [("convolution", JSON.parse(Array(#"{"projected":16,"channels":32,"features":8,"sees":[4,3]}"#.utf8)))]))
+    #expect(throws: ClassifierError.badHeader) { try Convolution(even, encoder: encoder) }
   }
 }
 

@@ -66,6 +66,69 @@ import Testing
     #expect(abs(model.scores(for: short).unsafe - expected) < 1e-5)
   }
 
+  /// A look that says `value` whatever the convolution says.
+  private func looking(_ value: Float, below cut: Float) -> StageTwo.Sides {
+    var weighing = StageTwo.Weighing()
+    weighing.second = .zero
+    (weighing.offset[0], weighing.offset[15]) = (value, -9)
+    weighing.settlesBelow = cut
+    return StageTwo.Sides(prompt: weighing, response: StageTwo.Weighing())
+  }
+
+  @Test("What the look is sure of is not read; at its cut and above it is, and so are replies, and injections")
+  func look() throws {
+    // Read by the encoder, a text would be unsafe.
+    let read: (inout StageTwo.Blend) -> Void = {
+      $0.prompt.offset[0] = 50
+      $0.response.offset[0] = 50
+      $0.injectionBelow = 0
+    }
+    func unsafe(_ look: StageTwo.Sides?, _ input: ClassifierInput, injection: Float = 0) throws -> Double {
+      try model(first: 1) {
+        read(&$0)
+        $0.look = look
+        $0.injectionBelow = injection
+      }.scores(for: input).unsafe
+    }
+    #expect(try unsafe(nil, short) > 0.99)
+    #expect(try abs(unsafe(looking(-3, below: -2), short) - 0.0474) < 0.001)
+    #expect(try unsafe(looking(-2, below: -2), short) > 0.99)
+    #expect(try unsafe(looking(-3, below: -2), short, injection: -9.5) > 0.99)
+    let reply = ClassifierInput(text: short.text, context: "what?", isResponse: true)
+    #expect(try unsafe(looking(-3, below: -2), reply) > 0.99)
+    // Of parts it has to be surer.
+    #expect(try unsafe(looking(-2.3, below: -2), short) < 0.1 && unsafe(looking(-2.3, below: -2), long) > 0.99)
+    #expect(try unsafe(looking(-4, below: -2), long) < 0.02)
+  }
+
+  @Test("What the convolution says is added with its weight, read or not")
+  func lookWeighing() throws {
+    func value(_ change: @escaping (inout StageTwo.Blend) -> Void) throws -> Double {
+      let unsafe = try model(first: 1, change).scores(for: short).unsafe
+      return log(unsafe / (1 - unsafe))
+    }
+    let (none, once, twice) = (
+      try value { _ in }, try value { $0.prompt.look[0] = 0.5 }, try value { $0.prompt.look[0] = 1 }
+    )
+    #expect(abs(once - none) > 0.01 && abs((twice - none) - 2 * (once - none)) < 1e-4)
+    var weighing = StageTwo.Weighing()
+    (weighing.second, weighing.settlesBelow, weighing.look[0], weighing.offset[15]) = (.zero, 100, 1, -9)
+    let settled = try value { $0.look = StageTwo.Sides(prompt: weighing, response: weighing) }
+    #expect(abs(settled - (twice - none)) < 1e-4)
+  }
+
+  @Test("A blend is read as it was written, with a look and without; a broken look is refused")
+  func blendJSON() throws {
+    var blend = StageTwo.Blend()
+    #expect(StageTwo.Blend(blend.json) == blend)
+    blend.look = looking(-3, below: -2)
+    blend.prompt.look[3] = 0.25
+    #expect(StageTwo.Blend(blend.json) == blend)
+    let members = try #require(blend.json.object).filter { $0.key != "look" }
+    let broken = JSONObject(members + [JSONObject.Member(key: "look", value: .string("?"))])
+    #expect(StageTwo.Blend(.object(broken)) == nil && StageTwo.Blend(.object(JSONObject(members))) != nil)
+  }
+
   @Test("A part of a long text counts a margin less than a whole text")
   func margin() throws {
     let weigh: (inout StageTwo.Blend) -> Void = {

@@ -74,6 +74,36 @@ import Testing
     #expect(Double(lost) <= 0.02 * Double(found.count) && weighing.settlesBelow > -10)
   }
 
+  @Test("What the look settles is no more of what all find than was asked for, and more than the first stage does")
+  func looking() throws {
+    var generator = SplitMix64(state: 9)
+    let rows = rows(count: 2_000).map { row in
+      var (row, look) = (row, SIMD16<Float>())
+      let isUnsafe = row.target == .content(isUnsafe: true, hazards: 0)
+      look[0] = (isUnsafe ? 1.5 : -1.5) + Float.random(in: -2.5...2.5, using: &generator)
+      row.values.look = look
+      return row
+    }
+    var settings = StageBlending.Settings()
+    (settings.settledUnsafe, settings.lookedUnsafe) = (0.01, 0.01)
+    let blend = StageBlending.fit(rows, settings: settings)
+    let look = try #require(blend.look).prompt
+    #expect(blend.prompt.look[0] > 0 && look.look[0] > look.first[0] && look.second == .zero)
+    func said(_ weighing: StageTwo.Weighing, _ row: StageBlending.Row) -> Float {
+      weighing.first[0] * min(row.values.first[0], StageTwo.mostOfFirst) + weighing.look[0] * (row.values.look?[0] ?? 0)
+        + weighing.second[0] * row.values.second[0] + weighing.offset[0]
+    }
+    let unsafe = rows.filter { $0.target == .content(isUnsafe: true, hazards: 0) }
+    let found = unsafe.filter { said(blend.prompt, $0) >= 0 }
+    let lost = found.count { said(look, $0) < look.settlesBelow }
+    #expect(Double(lost) <= 0.01 * Double(found.count))
+    let safe = rows.filter { $0.target == .content(isUnsafe: false, hazards: 0) }
+    #expect(
+      safe.count { said(look, $0) < look.settlesBelow }
+        > safe.count { $0.values.first[0] < blend.prompt.settlesBelow })
+    #expect(StageBlending.fit(self.rows()).look == nil)
+  }
+
   @Test("Responses are weighed by responses; without any they are weighed like prompts")
   func sides() {
     let alone = StageBlending.fit(rows())

@@ -1,6 +1,11 @@
 """Writes a weights file of both stages with the tokenizer; `paddock train --stage blend` then weighs the stages.
 
-    export.py --state encoder.pt --vocabulary vocab.txt --stage-one one.weights --output embedded.weights
+    export.py --state encoder.pt --vocabulary vocab.txt --stage-one one.weights --convolution convolution.pt \\
+        --output embedded.weights
+
+    export.py --base embedded.weights --convolution convolution.pt --version 5 --output other.weights
+
+adds the network that looks first to a file, or puts it in the place of another.
 
 The state dict has the names words, positions, types, norm, layers.N.{qkv,out,norm1,up,down,norm2}, head1, head2; all
 sizes come from it. Prints the size of the file and how far its logits lie from those of the state dict.
@@ -63,30 +68,51 @@ def renumbered(vocabulary, ids):
     return np.array([places[index] for index in ids])
 
 
-def deviation(state, vocabulary, found):
-    """The largest difference of a logit over the sentences, each as a prompt and as an answer."""
+def deviation(state, vocabulary, found, convolution=None):
+    """The largest difference of a logit over the sentences, each as a prompt and as an answer, of the encoder or of the
+    convolution."""
     reference = wordpiece.tokenizer(vocabulary)
     integers = quantise.Integers(found)
     largest = 0.0
     for text in SENTENCES:
         for context in (None, SENTENCES[0]):
             ids, types = parts(reference, text, context)
-            exact = quantise.reference(state, ids, types)
-            close = integers.logits(renumbered(vocabulary, ids), types)
+            if convolution is None:
+                exact = quantise.reference(state, ids, types)
+                close = integers.logits(renumbered(vocabulary, ids), types)
+            else:
+                exact = quantise.convolution_reference(state, convolution, ids, types)
+                close = integers.convolution(renumbered(vocabulary, ids), types)
             largest = max(largest, float(np.abs(exact - close).max()))
     return largest
 
 
+def add(arguments):
+    """A file with another network that looks first."""
+    metadata, found = weights_file.everything(arguments.base)
+    convolution = load(arguments.convolution)
+    found |= quantise.convolution_sections(convolution)
+    metadata |= {"version": arguments.version, "convolution": quantise.convolution_sizes(convolution)}
+    # Weighed for the network that was there.
+    metadata.get("blend", {}).pop("look", None)
+    size = weights_file.write(arguments.output, metadata, found)
+    print(f"{size} bytes, {weights_file.MOST_BYTES - size} left")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--state", required=True, help="torch.save of a state dict")
-    parser.add_argument("--vocabulary", required=True, help="vocab.txt, a token a line")
+    parser.add_argument("--state", help="torch.save of a state dict")
+    parser.add_argument("--vocabulary", help="vocab.txt, a token a line")
+    parser.add_argument("--base", help="a weights file of which everything is kept, in place of a state dict")
     parser.add_argument("--stage-one", help="a weights file whose first stage is taken over")
+    parser.add_argument("--convolution", help="what convolution.py wrote")
     parser.add_argument("--name", default="paddock-guard")
     parser.add_argument("--version", default="1")
     parser.add_argument("--output", required=True)
     arguments = parser.parse_args()
 
+    if arguments.base:
+        return add(arguments)
     state = load(arguments.state)
     with open(arguments.vocabulary, encoding="utf-8") as source:
         vocabulary = source.read().splitlines()
@@ -95,9 +121,15 @@ def main():
     if arguments.stage_one:
         metadata["stage_one"], first = weights_file.stage_one(arguments.stage_one)
         found = first | found
+    convolution = load(arguments.convolution) if arguments.convolution else None
+    if convolution:
+        found |= quantise.convolution_sections(convolution)
+        metadata["convolution"] = quantise.convolution_sizes(convolution)
     size = weights_file.write(arguments.output, metadata, found)
     print(f"{size} bytes, {weights_file.MOST_BYTES - size} left")
     print(f"largest deviation of a logit: {deviation(state, vocabulary, found):.4f}")
+    if convolution:
+        print(f"of the convolution's: {deviation(state, vocabulary, found, convolution):.4f}")
 
 
 if __name__ == "__main__":

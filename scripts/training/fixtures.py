@@ -19,6 +19,7 @@ import weights_file
 import wordpiece
 
 LAYERS, HIDDEN, INNER, POSITIONS, TOKENS = 2, 64, 96, 128, 900
+PROJECTED, CHANNELS, FEATURES = 16, 32, 8
 
 SENTENCES = """
 The quick brown fox jumps over the lazy dog.
@@ -104,6 +105,20 @@ def tiny_state(tokens, draw):
     return state
 
 
+def tiny_convolution(draw):
+    def normal(*shape, scale):
+        return (scale * draw.standard_normal(shape)).astype(np.float32)
+
+    state = {"types.weight": normal(2, PROJECTED, scale=0.5)}
+    for name, *shape in (
+        ("project", PROJECTED, HIDDEN), ("first", CHANNELS, PROJECTED, 5), ("second", CHANNELS, CHANNELS, 3),
+        ("head1", FEATURES, 2 * CHANNELS), ("head2", 16, FEATURES),
+    ):
+        state[f"{name}.weight"] = normal(*shape, scale=float(np.prod(shape[1:])) ** -0.5)
+        state[f"{name}.bias"] = normal(shape[0], scale=0.1)
+    return state
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vocabulary", required=True)
@@ -114,9 +129,14 @@ def main():
         vocabulary = small_vocabulary(source.read().splitlines(), chance)
     state = tiny_state(len(vocabulary), np.random.default_rng(1))
     found, encoder = export.build(state, vocabulary)
+    convolution = tiny_convolution(np.random.default_rng(2))
+    found |= quantise.convolution_sections(convolution)
+    metadata = {
+        "name": "tiny", "version": "1", "encoder": encoder, "convolution": quantise.convolution_sizes(convolution),
+    }
     os.makedirs(arguments.output, exist_ok=True)
     path = os.path.join(arguments.output, "tiny.weights")
-    print(weights_file.write(path, {"name": "tiny", "version": "1", "encoder": encoder}, found), "bytes")
+    print(weights_file.write(path, metadata, found), "bytes")
 
     reference = wordpiece.tokenizer(vocabulary)
 
@@ -135,9 +155,12 @@ def main():
         ids, types = export.parts(reference, text, context)
         exact = quantise.reference(state, ids, types)
         close = integers.logits(export.renumbered(vocabulary, ids), types)
-        rows.append({
-            "text": text, "context": context, "float": [round(float(x), 5) for x in exact],
-            "integer": [round(float(x), 5) for x in close],
+        look = integers.convolution(export.renumbered(vocabulary, ids), types)
+        exactly = quantise.convolution_reference(state, convolution, ids, types)
+        rows.append({"text": text, "context": context} | {
+            name: [round(float(x), 5) for x in logits]
+            for name, logits in (
+                ("float", exact), ("integer", close), ("look_float", exactly), ("look_integer", look))
         })
         print(f"{len(ids)} tokens: logits {np.abs(exact).mean():.3f}, deviation {np.abs(exact - close).max():.3f}")
     dump("logits.jsonl", rows)

@@ -1,4 +1,5 @@
-"""The encoder that is fine-tuned: all-MiniLM-L6-v2 with a head of 16 logits, in plain PyTorch."""
+"""The networks, in plain PyTorch: all-MiniLM-L6-v2 with a head of 16 logits, which is fine-tuned, and the convolutional
+network that looks first."""
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -65,3 +66,42 @@ class Encoder(nn.Module):
         h = torch.tanh(self.head1(F.dropout(torch.cat([mean, top], -1), self.drop, self.training)))
         return self.head2(h)
 
+
+class Convolution(nn.Module):
+    """Words of the encoder's table, projected; two convolutions, the second added to what it reads; mean and maximum of
+    all tokens; a head of 16 logits. `words` stay as they are and are no part of the state dict."""
+
+    def __init__(self, words, projected=64, channels=192, features=64, sees=(5, 3), drop=0.1):
+        super().__init__()
+        self.words, self.drop = words, drop
+        self.project = nn.Linear(words.shape[1], projected)
+        self.types = nn.Embedding(2, projected)
+        self.first = nn.Conv1d(projected, channels, sees[0], padding=sees[0] // 2)
+        self.second = nn.Conv1d(channels, channels, sees[1], padding=sees[1] // 2)
+        self.head1 = nn.Linear(2 * channels, features)
+        self.head2 = nn.Linear(features, 16)
+
+    def start(self):
+        """Words begin with the main directions of the table, each as wide as the others: with less it learns nothing."""
+        used = self.words[self.words.abs().sum(1) > 0]
+        middle = used.mean(0)
+        values, vectors = torch.linalg.eigh((used - middle).T @ (used - middle) / len(used))
+        count = self.project.out_features
+        self.project.weight.data = (vectors[:, -count:] / values[-count:].sqrt()).T.contiguous()
+        self.project.bias.data = -self.project.weight.data @ middle
+        self.types.weight.data *= 0.1
+        for layer in (self.first, self.second):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, ids, types, mask):
+        def dropped(x):
+            return F.dropout(x, self.drop, self.training)
+
+        here = mask[:, None, :].float()
+        x = (self.project(self.words[ids]) + self.types(types)).transpose(1, 2) * here
+        x = F.relu(self.first(dropped(x))) * here
+        x = (x + F.relu(self.second(dropped(x)))) * here
+        mean = x.sum(2) / here.sum(2)
+        top = x.masked_fill(~mask[:, None, :], -1e4).amax(2)
+        return self.head2(dropped(torch.tanh(self.head1(torch.cat([mean, top], 1)))))

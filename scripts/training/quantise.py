@@ -1,4 +1,4 @@
-"""A state dict of the encoder as sections of a weights file, and what the integers make of it, in numpy.
+"""State dicts of the encoder and of the convolution as sections of a weights file, and what the integers make of it, in numpy.
 
 Weights: 7 bits (-63 to 63), one scale an output, in the order in which Sources/CEncoder reads them. Embeddings and the
 first layer of the head: 8 bits (-127 to 127), one scale a row. Everything else stays binary32.
@@ -70,6 +70,32 @@ def layers(state):
     return 1 + max(int(name.split(".")[1]) for name in state if name.startswith("layers."))
 
 
+def convolution_sections(state):
+    """The sections of the convolution's state dict: what a place sees of its neighbours lies side by side."""
+    found = {}
+
+    def put(name, parts):
+        found.update({f"convolution.{name}.{part}": array for part, array in parts.items()})
+
+    put("project", linear(state["project.weight"], state["project.bias"]))
+    for name in ("first", "second"):
+        weight = state[f"{name}.weight"]
+        put(name, linear(weight.transpose(0, 2, 1).reshape(len(weight), -1), state[f"{name}.bias"]))
+    found["convolution.types"] = state["types.weight"]
+    table, scales = rows(state["head1.weight"], 127)
+    put("head", {"rows": table, "scales": scales, "bias": state["head1.bias"]})
+    put("last", {"weight": state["head2.weight"], "bias": state["head2.bias"]})
+    return found
+
+
+def convolution_sizes(state):
+    """The metadata's member `convolution`."""
+    return {
+        "projected": len(state["project.bias"]), "channels": len(state["first.bias"]),
+        "features": len(state["head1.bias"]), "sees": [state[f"{name}.weight"].shape[2] for name in ("first", "second")],
+    }
+
+
 def unpacked(weights):
     panel_count, fours, _, _ = weights.shape
     return weights.transpose(0, 2, 1, 3).reshape(panel_count * 16, fours * 4)
@@ -85,17 +111,18 @@ class Integers:
     def of(self, name):
         return self.found[f"encoder.{name}"]
 
-    def linear(self, name, x):
+    def linear(self, name, x, of=None):
+        of = of or self.of
         low, high = np.minimum(x.min(1), 0), np.maximum(x.max(1), 0)
         span = np.maximum(high - low, np.float32(1e-30))
         inverse = np.float32(255) / span
         zero = np.round(-low * inverse)
         bytes_ = np.clip(np.round(x * inverse[:, None]) + zero[:, None], 0, 255)
         # Below 2^53, so sums in binary64 are exact.
-        weights = unpacked(self.of(f"{name}.weights")).astype(np.float64)
-        sums = bytes_ @ weights.T - zero[:, None] * self.of(f"{name}.sums")
-        scale = (span / np.float32(255))[:, None] * self.of(f"{name}.scales")
-        return (sums * scale + self.of(f"{name}.bias")).astype(np.float32)
+        weights = unpacked(of(f"{name}.weights")).astype(np.float64)
+        sums = bytes_ @ weights.T - zero[:, None] * of(f"{name}.sums")
+        scale = (span / np.float32(255))[:, None] * of(f"{name}.scales")
+        return (sums * scale + of(f"{name}.bias")).astype(np.float32)
 
     def norm(self, name, x):
         x = x - x.mean(1, keepdims=True)
@@ -120,9 +147,27 @@ class Integers:
             x = self.norm(f"{layer}.norm1", x + self.linear(f"{layer}.out", mixed))
             inner = torch.nn.functional.gelu(torch.from_numpy(self.linear(f"{layer}.up", x))).numpy()
             x = self.norm(f"{layer}.norm2", x + self.linear(f"{layer}.down", inner))
+        return self.head(x, self.of)
+
+    def head(self, x, of):
         pooled = np.concatenate([x.mean(0), x.max(0)])
-        features = np.tanh(self.of("head.rows") @ pooled * self.of("head.scales") + self.of("head.bias"))
-        return self.of("last.weight") @ features + self.of("last.bias")
+        features = np.tanh(of("head.rows") @ pooled * of("head.scales") + of("head.bias"))
+        return of("last.weight") @ features + of("last.bias")
+
+    def convolution(self, ids, types):
+        """The logits of the convolution."""
+
+        def of(name):
+            return self.found[f"convolution.{name}"]
+
+        def slide(name, x):
+            sees = unpacked(of(f"{name}.weights")).shape[1] // x.shape[1]
+            padded = np.pad(x, ((sees // 2, sees // 2), (0, 0)))
+            return self.linear(name, np.concatenate([padded[j : j + len(x)] for j in range(sees)], 1), of).clip(0)
+
+        x = self.linear("project", self.table("words", ids).astype(np.float32), of) + of("types")[types]
+        x = slide("first", x)
+        return self.head(x + slide("second", x), of)
 
 
 def reference(state, ids, types):
@@ -148,3 +193,18 @@ def reference(state, ids, types):
         x = norm(name + "norm1", x + dense(name + "out", mixed))
         x = norm(name + "norm2", x + dense(name + "down", F.gelu(dense(name + "up", x))))
     return dense("head2", torch.tanh(dense("head1", torch.cat([x.mean(0), x.amax(0)])))).numpy()
+
+
+def convolution_reference(state, convolution, ids, types):
+    """The convolution in PyTorch and binary32, from the state dicts as they were trained."""
+    import torch
+
+    from model import Convolution
+
+    network = Convolution(torch.from_numpy(state["words.weight"]), *(convolution_sizes(convolution)[name] for name in (
+        "projected", "channels", "features", "sees")))
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in convolution.items()})
+    network.eval()
+    ids, types = torch.as_tensor(ids)[None], torch.as_tensor(types)[None]
+    with torch.no_grad():
+        return network(ids, types, torch.ones_like(ids, dtype=torch.bool))[0].numpy()

@@ -59,3 +59,13 @@ def stage_one(path):
         data, shape = sections[name]
         arrays[name] = np.frombuffer(data, kind).reshape(shape)
     return metadata, arrays
+
+
+def everything(path):
+    """What a file says of itself, and all its sections as arrays of numbers as wide as theirs."""
+    metadata, sections = read(path)
+    arrays = {}
+    for name, (data, shape) in sections.items():
+        width = len(data) // int(np.prod(shape))
+        arrays[name] = np.frombuffer(data, {1: np.uint8, 2: np.uint16, 4: np.uint32}[width]).reshape(shape)
+    return metadata, arrays

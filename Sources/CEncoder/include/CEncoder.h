@@ -55,20 +55,28 @@ typedef struct {
   const float *scales;
 } cencoder_table;
 
+/// What reads the mean and the maximum of all tokens: a layer with tanh, and one of logits.
+typedef struct {
+  /// `inputs` and `features` are multiples of 8.
+  size_t inputs, features, outputs;
+  /// `features` rows of `inputs`.
+  cencoder_table table;
+  const float *bias;
+  /// `outputs` rows of `features`.
+  const float *last;
+  const float *last_bias;
+} cencoder_head;
+
 /// A model. `hidden` is 32 x `heads`; nothing is checked here.
 typedef struct {
-  size_t hidden, heads, inner, layers, outputs;
+  size_t hidden, heads, inner, layers;
   cencoder_table words, positions;
   /// 2 x `hidden`.
   const float *types;
   cencoder_norm norm;
   const cencoder_layer *layer;
-  /// `hidden` rows of 2 x `hidden`, for the mean and the maximum of all tokens.
-  cencoder_table head;
-  const float *head_bias;
-  /// `outputs` rows of `hidden`.
-  const float *last;
-  const float *last_bias;
+  /// `features` is `hidden`.
+  cencoder_head head;
 } cencoder_model;
 
 /// How many bytes of scratch `cencoder_run` needs for so many tokens: 5 KB a token and 0.7 MB for the usual sizes.
@@ -76,11 +84,36 @@ size_t cencoder_scratch(const cencoder_model *model, size_t tokens);
 
 /// Runs `sequences` sequences; the tokens of all lie one after the other in `ids` and `types` (0 or 1).
 ///
-/// Each sequence gives `hidden` features (after tanh) and `outputs` logits. How sequences are grouped into calls changes
+/// Each sequence gives `hidden` features (after tanh) and the head's logits. How sequences are grouped into calls changes
 /// no bit. `scratch` is aligned to 64; every id lies in the table, no sequence is empty or longer than the positions.
 void cencoder_run(
     int path, const cencoder_model *model, const uint32_t *ids, const uint8_t *types, const uint32_t *lengths,
     size_t sequences, void *scratch, float *features, float *logits);
+
+/// A convolutional network over the encoder's table of words: words projected, two convolutions with rectifiers, the second
+/// added to what it reads, and a head. A convolution sees an odd number of neighbouring tokens, which are the inputs of a
+/// linear layer side by side; before the first token and after the last there are zeros.
+typedef struct {
+  cencoder_table words;
+  /// From a word's row; outputs are what the first convolution sees of a token.
+  cencoder_linear project;
+  /// 2 x what a token is projected to, added.
+  const float *types;
+  /// `outputs` of both are the same, no more than `cencoder_most_channels`.
+  cencoder_linear first, second;
+  /// No more features than `cencoder_most_channels`.
+  cencoder_head head;
+} cencoder_convolution;
+
+enum { cencoder_most_channels = 512 };
+
+/// How many bytes of scratch `cencoder_convolve` needs for so many tokens.
+size_t cencoder_convolution_scratch(const cencoder_convolution *model, size_t tokens);
+
+/// Reads one sequence of `count` tokens, at least one, and gives the head's logits. See `cencoder_run` for the rest.
+void cencoder_convolve(
+    int path, const cencoder_convolution *model, const uint32_t *ids, const uint8_t *types, size_t count, void *scratch,
+    float *logits);
 
 /// The integer sums alone: `count` rows of `inputs` unsigned bytes by panels of weights; `sums` takes `count` x
 /// `outputs`. For tests.
