@@ -73,9 +73,11 @@ public struct StageBlending: Sendable {
     guard hasLook else { return blend }
     var look = Self.sides(rows, settings, columns: [0, 1])
     look.prompt.settlesBelow = settlingPoint(
-      rows.filter { !$0.isResponse }, blend.prompt, settings.lookedUnsafe) { unsafe($0, look.prompt) }
+      rows.filter { !$0.isResponse }, blend.prompt, settings.lookedUnsafe
+    ) { unsafe($0, look.prompt) }
     look.response.settlesBelow = settlingPoint(
-      rows.filter(\.isResponse), blend.response, settings.replyLookedUnsafe) { unsafe($0, look.response) }
+      rows.filter(\.isResponse), blend.response, settings.replyLookedUnsafe
+    ) { unsafe($0, look.response) }
     blend.look = look
     return blend
   }

@@ -206,7 +206,9 @@ import Testing
     let even = try WeightsStorage(
       copying: WeightsFile.encode(
         from: storage,
-        metadata: [("convolution", JSON.parse(Array(#"{"projected":16,"channels":32,"features":8,"sees":[4,3]}"#.utf8)))]))
+        metadata: [
+          ("convolution", JSON.parse(Array(#"{"projected":16,"channels":32,"features":8,"sees":[4,3]}"#.utf8)))
+        ]))
     #expect(throws: ClassifierError.badHeader) { try Convolution(even, encoder: encoder) }
   }
 }
