@@ -1,7 +1,7 @@
 import CEncoder
 import StrictJSON
 
-/// A small convolutional network that looks at what the encoder would read, in a hundredth of its time: it sees what
+/// A small convolutional network that looks at what the encoder would read, in a fiftieth of its time: it sees what
 /// stands next to what, over seven tokens, and takes words from the encoder's table and its tokenizer.
 ///
 /// Any number of threads may call at once; the same text gives the same bits on every processor.

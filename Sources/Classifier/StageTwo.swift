@@ -171,6 +171,7 @@ public struct StageTwo: Sendable {
   ) -> Bool {
     var unread: [(look: Look, windows: [Encoder.Window])] = []
     for stretch in stretches {
+      if isDue() { return false }
       guard let windows = windows(of: stretch, of: input) else {
         body(stretch.values)
         continue
@@ -182,13 +183,10 @@ public struct StageTwo: Sendable {
       }
       unread.append((look, windows))
       guard unread.count == Self.callStretches else { continue }
-      if isDue() { return false }
       read(unread, isResponse: input.isResponse, body)
       unread.removeAll(keepingCapacity: true)
     }
-    guard !unread.isEmpty else { return true }
-    if isDue() { return false }
-    read(unread, isResponse: input.isResponse, body)
+    if !unread.isEmpty { read(unread, isResponse: input.isResponse, body) }
     return true
   }
 
@@ -209,7 +207,9 @@ public struct StageTwo: Sendable {
   private func settled(_ look: Look, isResponse: Bool) -> SIMD16<Float>? {
     guard look.logits != nil, let weighing = blend.look?.weighing(isResponse: isResponse) else { return nil }
     let values = weighed(look, nil, by: weighing)
-    let cut = look.stretch.isWhole ? weighing.settlesBelow : weighing.settlesBelow - Self.lookPartSlack
+    // Of a part something is taken, which must not make it surer.
+    let cut =
+      look.stretch.isWhole ? weighing.settlesBelow : weighing.settlesBelow - blend.partMargin - Self.lookPartSlack
     guard values[0] < cut, max(values[15], look.stretch.values[15]) < blend.injectionBelow else { return nil }
     return values
   }

@@ -1,5 +1,6 @@
 // Times the encoder with random weights of the usual sizes: for every line "PATH TOKENS SEQUENCES RUNS" on standard input
-// it prints the processor seconds of that many runs and the bytes of scratch. PATH is that of CEncoder.h, or -1 for the
+// it prints the processor seconds of that many runs and the bytes of scratch; with 0 sequences those of the convolutional
+// network that looks first, over one. PATH is that of CEncoder.h, or -1 for the
 // best.
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include "CEncoder.h"
 
 enum { hidden = 384, inner = 1536, layers = 6, words = 30522, positions = 512, outputs = 16 };
+enum { projected = 64, channels = 192, features = 64 };
 
 static unsigned state = 1;
 
@@ -50,6 +52,11 @@ static cencoder_table table(size_t rows, size_t width) {
   return (cencoder_table){integers(rows * width), floats(rows, 1e-3f, 0)};
 }
 
+static cencoder_head head(size_t inputs, size_t count) {
+  return (cencoder_head){inputs, count, outputs, table(count, inputs), floats(count, 0, 0.1f),
+                         floats(outputs * count, 0, 0.1f), floats(outputs, 0, 0.1f)};
+}
+
 static double seconds(void) {
   struct timespec now;
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
@@ -61,23 +68,30 @@ int main(void) {
   for (int i = 0; i < layers; i++)
     layer[i] = (cencoder_layer){linear(hidden, 3 * hidden), linear(hidden, hidden), linear(hidden, inner),
                                 linear(inner, hidden), norm(), norm()};
-  cencoder_model model = {hidden, hidden / 32, inner, layers, outputs, table(words, hidden), table(positions, hidden),
-                          floats(2 * hidden, 0, 0.1f), norm(), layer, table(hidden, 2 * hidden),
-                          floats(hidden, 0, 0.1f), floats(outputs * hidden, 0, 0.1f), floats(outputs, 0, 0.1f)};
+  cencoder_model model = {hidden, hidden / 32, inner, layers, table(words, hidden), table(positions, hidden),
+                          floats(2 * hidden, 0, 0.1f), norm(), layer, head(2 * hidden, hidden)};
+  cencoder_convolution look = {model.words, linear(hidden, projected), floats(2 * projected, 0, 0.1f),
+                               linear(5 * projected, channels), linear(3 * channels, channels),
+                               head(2 * channels, features)};
   static uint32_t ids[positions], lengths[positions];
   static uint8_t types[positions];
-  static float features[positions * hidden], logits[positions * outputs];
+  static float found[positions * hidden], logits[positions * outputs];
   for (int i = 0; i < positions; i++) ids[i] = draw() % words;
   int path, tokens, sequences, runs;
   while (scanf("%d %d %d %d", &path, &tokens, &sequences, &runs) == 4) {
-    if (tokens < 1 || sequences < 1 || tokens * sequences > positions) return 1;
+    if (tokens < 1 || sequences < 0 || tokens * (sequences ? sequences : 1) > positions) return 1;
+    if (path < 0) path = cencoder_best();
     for (int i = 0; i < sequences; i++) lengths[i] = (uint32_t)tokens;
-    size_t bytes = cencoder_scratch(&model, (size_t)(tokens * sequences));
+    size_t bytes = sequences ? cencoder_scratch(&model, (size_t)(tokens * sequences))
+                             : cencoder_convolution_scratch(&look, (size_t)tokens);
     void *scratch = space(bytes);
     double start = seconds();
-    for (int run = 0; run < runs; run++)
-      cencoder_run(
-          path < 0 ? cencoder_best() : path, &model, ids, types, lengths, (size_t)sequences, scratch, features, logits);
+    for (int run = 0; run < runs; run++) {
+      if (sequences)
+        cencoder_run(path, &model, ids, types, lengths, (size_t)sequences, scratch, found, logits);
+      else
+        cencoder_convolve(path, &look, ids, types, (size_t)tokens, scratch, logits);
+    }
     printf("%.6f %zu\n", seconds() - start, bytes);
     fflush(stdout);
     free(scratch);

@@ -95,7 +95,7 @@ class Embedded:
     def seconds(self, tokens, runs, sequences=1):
         self.process.stdin.write(f"-1 {tokens} {sequences} {runs}\n")
         self.process.stdin.flush()
-        return float(self.process.stdout.readline().split()[0]) / runs / sequences
+        return float(self.process.stdout.readline().split()[0]) / runs / max(1, sequences)
 
 
 def show(name, values):
@@ -119,18 +119,20 @@ def main():
         print(f"onnxruntime {onnxruntime.__version__}, {sizes}")
     for tokens in TOKENS:
         runs = max(1, 256 // tokens)
-        ours, theirs, floats, ratios, grouped = [], [], [], [], []
+        ours, theirs, floats, ratios, grouped, looks = [], [], [], [], [], []
         for index in range(rounds + 1):
             mine, other = embedded.seconds(tokens, runs), runtime.seconds(tokens, runs)
             third = exact.seconds(tokens, runs)
             four = embedded.seconds(tokens, runs, min(4, POSITIONS // tokens))
+            look = embedded.seconds(tokens, 16 * runs, 0)
             if index:  # the first is for warming up
                 ours.append(1 / mine), theirs.append(1 / other), floats.append(1 / third), ratios.append(other / mine)
-                grouped.append(1 / four)
+                grouped.append(1 / four), looks.append(look * 1e6)
         print(
             f"{tokens:4} tokens, sequences/s: {show('embedded', ours)}, {show('grouped', grouped)}, "
             f"{show('onnxruntime int8', theirs)}, {show('binary32', floats)}; "
-            f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
+            f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); "
+            f"the look before it, us: {statistics.median(looks):.0f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -86,6 +86,8 @@ import Testing
     func unsafe(_ look: StageTwo.Sides?, _ input: ClassifierInput, injection: Float = 0) throws -> Double {
       try model(first: 1) {
         read(&$0)
+        // What a part counts less makes nobody surer of it.
+        $0.partMargin = 1
         $0.look = look
         $0.injectionBelow = injection
       }.scores(for: input).unsafe
@@ -99,6 +101,17 @@ import Testing
     // Of parts it has to be surer.
     #expect(try unsafe(looking(-2.3, below: -2), short) < 0.1 && unsafe(looking(-2.3, below: -2), long) > 0.99)
     #expect(try unsafe(looking(-4, below: -2), long) < 0.02)
+  }
+
+  @Test("Looks stop too when time is up, though none of them leads to reading")
+  func lookDue() throws {
+    let model = try model(first: 1) { $0.look = looking(-9, below: -2) }
+    var asked = 0
+    let scores = model.scores(for: long) {
+      asked += 1
+      return asked > 2
+    }
+    #expect(scores == nil && asked == 3 && model.scores(for: long).unsafe < 0.01)
   }
 
   @Test("What the convolution says is added with its weight, read or not")

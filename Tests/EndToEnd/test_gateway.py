@@ -129,6 +129,18 @@ def test_a_broken_upstream_is_a_clear_error(gateway, faults, reply, status, code
     assert post(server, chat()).status == 200
 
 
+def test_an_answer_that_is_too_large_is_a_clear_error_however_it_comes(gateway, faults):
+    whole = answer("In the kitchen. " * 100)
+    server = gateway(f"gateway: {{ answer_bytes: {len(whole) - 1} }}\n")
+    # At once, cut later, and with more to come.
+    for reply in (http(whole), [http(whole, length=5000), 0.1], [http(whole, length=5000), 2.0]):
+        faults.answer = reply
+        found = post(server, chat())
+        assert (found.status, found.json["error"]["code"]) == (502, "upstream_too_large"), found.body
+    faults.answer = http(answer())
+    assert post(server, chat()).status == 200
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 def test_what_was_masked_or_flagged_is_no_beginning_to_remember(gateway, faults, streamed):
     server = gateway()

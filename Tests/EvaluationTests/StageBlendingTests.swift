@@ -88,7 +88,7 @@ import Testing
     (settings.settledUnsafe, settings.lookedUnsafe) = (0.01, 0.01)
     let blend = StageBlending.fit(rows, settings: settings)
     let look = try #require(blend.look).prompt
-    #expect(blend.prompt.look[0] > 0 && look.look[0] > look.first[0] && look.second == .zero)
+    #expect(blend.prompt.look[0] == settings.lookWeight && look.look[0] > look.first[0] && look.second == .zero)
     func said(_ weighing: StageTwo.Weighing, _ row: StageBlending.Row) -> Float {
       weighing.first[0] * min(row.values.first[0], StageTwo.mostOfFirst) + weighing.look[0] * (row.values.look?[0] ?? 0)
         + weighing.second[0] * row.values.second[0] + weighing.offset[0]

@@ -30,7 +30,10 @@ final class Upstream: Application {
   init(_ carrier: Carrier) async throws {
     self.carrier = carrier
     group = try EventLoopGroup(count: 1)
-    let server = Server(application: self, group: try EventLoopGroup(count: 1))
+    // A test that waits for its turn behind others takes nothing of an answer for longer than a client may.
+    var limits = ServerLimits()
+    limits.writeTime = .seconds(600)
+    let server = Server(application: self, group: try EventLoopGroup(count: 1), limits: limits)
     let address = try await server.listen(at: try #require(ListenAddress("127.0.0.1:0")))
     serving.withLock { $0 = (server, "http://\(address)") }
   }

@@ -40,16 +40,9 @@ def batches(examples, chance):
     while True:
         order = chance.permutation(len(examples))
         for start in range(0, len(order), POOL):
-            pool = sorted(order[start : start + POOL], key=lambda index: len(examples[index][0]))
-            groups, group = [], []
-            for index in pool:
-                if group and len(examples[index][0]) * (len(group) + 1) > BATCH_TOKENS:
-                    groups.append(group)
-                    group = []
-                group.append(index)
-            groups.append(group)
+            groups = data.grouped([examples[index] for index in order[start : start + POOL]], BATCH_TOKENS)
             for index in chance.permutation(len(groups)):
-                yield [examples[member] for member in groups[index]]
+                yield groups[index]
 
 
 def main():

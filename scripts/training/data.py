@@ -235,15 +235,19 @@ class Stream:
 
     def batches(self, tokens, pool=384):
         while True:
-            examples = sorted((self.example() for _ in range(pool)), key=lambda e: len(e[0]))
-            groups, group = [], []
-            for e in examples:
-                if group and len(e[0]) * (len(group) + 1) > tokens:
-                    groups.append(group); group = []
-                group.append(e)
-            groups.append(group)
+            groups = grouped([self.example() for _ in range(pool)], tokens)
             self.rng.shuffle(groups)
             yield from groups
+
+
+def grouped(examples, tokens):
+    """Examples of like length together, padded to no more than so many tokens a group."""
+    groups, group = [], []
+    for e in sorted(examples, key=lambda e: len(e[0])):
+        if group and len(e[0]) * (len(group) + 1) > tokens:
+            groups.append(group); group = []
+        group.append(e)
+    return groups + [group]
 
 
 def main():

@@ -1,4 +1,5 @@
-"""State dicts of the encoder and of the convolution as sections of a weights file, and what the integers make of it, in numpy.
+"""State dicts of the encoder and of the convolution as sections of a weights file, and what the integers make of them, in
+numpy.
 
 Weights: 7 bits (-63 to 63), one scale an output, in the order in which Sources/CEncoder reads them. Embeddings and the
 first layer of the head: 8 bits (-127 to 127), one scale a row. Everything else stays binary32.
