@@ -71,10 +71,9 @@ final class ChatCall: AnswerReader, @unchecked Sendable {
   // MARK: On the loop
 
   private func cancel() {
-    let upstream = upstream
-    end(.failed(APIError(UpstreamPool.Failure.cancelled)))
     attempt.cancel()
     upstream?.cancel()
+    end(.failed(APIError(UpstreamPool.Failure.cancelled)))
   }
 
   private func answered(_ result: UpstreamAttempt.Outcome) {
@@ -111,9 +110,7 @@ final class ChatCall: AnswerReader, @unchecked Sendable {
     room.hold(body.count)
     let most = endpoints.settings.answerBytes
     guard body.count > most else { return }
-    // Told before it is taken off, which is an end too.
-    let upstream = upstream
-    defer { upstream?.cancel() }
+    upstream?.cancel()
     end(
       .failed(
         APIError(
