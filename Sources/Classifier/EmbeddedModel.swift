@@ -11,8 +11,8 @@ public final class EmbeddedModel: Sendable {
   /// Llama Guard 3's codes in the order of the hazard heads.
   public static let hazardCodes = (1...14).map { "S\($0)" }
 
-  /// The most stretches of one text that the second stage reads, those that the first finds worst. A text with more that
-  /// the first is not sure of is not scored in full, and says so.
+  /// The most stretches of one text that the encoder reads, those that look worst. A text with more parts that nothing
+  /// before it is sure of is not scored in full, and says so.
   public static let mostStretches = 384
 
   /// Which stages answer.
@@ -78,14 +78,13 @@ public final class EmbeddedModel: Sendable {
   public func scoresAtOnce(for input: ClassifierInput) -> ClassifierScores? {
     var worst = WorstStretch()
     guard let second else {
-      first.forEachStretch(of: input) { _, values in worst.add(values) }
+      first.forEachStretch(of: input) { _, _, values in worst.add(values) }
       return worst.scores
     }
     var isSure = true
-    let length = input.text.utf8.count
-    first.forEachStretch(of: input) { range, values in
+    first.forEachStretch(of: input) { _, extent, values in
       worst.add(values)
-      isSure = isSure && second.settles(values, input, isWhole: range.count == length)
+      isSure = isSure && second.settles(values, input, extent)
     }
     return isSure || !second.reads(input.text) ? worst.scores : nil
   }
@@ -100,10 +99,9 @@ public final class EmbeddedModel: Sendable {
   public func unweighed(_ input: ClassifierInput, stretches limit: Int = 1) -> [StageTwo.Unweighed] {
     guard let second else { return [] }
     var stretches: [StageTwo.Stretch] = []
-    let length = input.text.utf8.count
-    first.forEachStretch(of: input) { range, values in
+    first.forEachStretch(of: input) { range, extent, values in
       guard stretches.count < limit else { return }
-      stretches.append(StageTwo.Stretch(range: range, values: values, isWhole: range.count == length))
+      stretches.append(StageTwo.Stretch(range: range, extent: extent, values: values))
     }
     return second.unweighed(stretches, of: input)
   }
@@ -114,25 +112,18 @@ public final class EmbeddedModel: Sendable {
     var worst = WorstStretch()
     var open: [StageTwo.Stretch] = []
     let length = input.text.utf8.count
-    first.forEachStretch(of: input) { range, values in
+    first.forEachStretch(of: input) { range, extent, values in
       // Of a text of several windows the second stage reads the segments: they hold every word of it.
-      if length > StageOne.windowBytes, range.count > StageOne.longestSegment { return }
-      let isWhole = range.count == length
-      if second.settles(values, input, isWhole: isWhole) {
+      if length > StageOne.windowBytes, extent == .part, range.count > StageOne.longestSegment { return }
+      if second.settles(values, input, extent) {
         worst.add(values)
       } else {
-        open.append(StageTwo.Stretch(range: range, values: values, isWhole: isWhole))
+        open.append(StageTwo.Stretch(range: range, extent: extent, values: values))
       }
     }
-    if open.count > Self.mostStretches {
-      open.sort { ($0.values[0], $1.range.lowerBound) > ($1.values[0], $0.range.lowerBound) }
-    }
-    for stretch in open.dropFirst(Self.mostStretches) {
-      worst.add(stretch.values)
-      // Of the rest the first stage's word has to do, where it would have done for a whole text.
-      worst.isComplete = worst.isComplete && second.settles(stretch.values, input, isWhole: true)
-    }
-    guard second.score(open.prefix(Self.mostStretches), of: input, isDue: isDue, { worst.add($0) }) else { return nil }
+    let isComplete = second.score(open, of: input, reading: Self.mostStretches, isDue: isDue) { worst.add($0) }
+    guard let isComplete else { return nil }
+    worst.isComplete = isComplete
     return worst.scores
   }
 }

@@ -14,6 +14,8 @@ public final class StageOne: Sendable {
   /// Text longer than this is scored in overlapping stretches of this length too. The highest score of each head wins,
   /// so that harmless text around a payload thins it out less.
   public static let segmentBytes = 300
+  /// Paragraphs below this length, in bytes, say nothing by themselves.
+  static let shortestParagraph = 8
   /// A segment with the word on its border.
   static let longestSegment = segmentBytes + Int(cscoring_word_bytes)
   /// Long text is summed in blocks of this length, in bytes; windows and segments are runs of blocks.
@@ -37,9 +39,9 @@ public final class StageOne: Sendable {
   // MARK: Scoring
 
   /// Calls `body` with every stretch of a text, as a range of its bytes, and the values of the heads for it: 0 is a
-  /// probability of one half. A text of up to `segmentBytes` is one stretch. A stretch begins and ends between words,
-  /// where words are no longer than 48 bytes.
-  public func forEachStretch(of input: ClassifierInput, _ body: (Range<Int>, SIMD16<Float>) -> Void) {
+  /// probability of one half. A text of up to `segmentBytes` without blank lines is one stretch. A part begins and ends
+  /// between words, where words are no longer than 48 bytes.
+  public func forEachStretch(of input: ClassifierInput, _ body: (Range<Int>, Extent, SIMD16<Float>) -> Void) {
     var text = input.text
     guard input.isResponse else {
       return text.withUTF8 { forEachStretch(of: $0, in: FeatureHasher.Space.ofPrompt, base: cscoring_sums(), body) }
@@ -49,9 +51,7 @@ public final class StageOne: Sendable {
       context.withUTF8 { context in
         // Of a long prompt the end is what is being answered. Every stretch of a response answers the same.
         let prompt = UnsafeBufferPointer(rebasing: context.suffix(Self.windowBytes))
-        var base = cscoring_sums()
-        var reader = FeatureHasher.reader(of: prompt, in: .context)
-        add(&reader, upTo: prompt.count, to: &base)
+        let base = sums(of: prompt, in: [.context], base: cscoring_sums())
         forEachStretch(of: text, in: FeatureHasher.Space.ofResponse, base: base, body)
       }
     }
@@ -61,23 +61,70 @@ public final class StageOne: Sendable {
   @inline(__always)
   private func forEachStretch(
     of text: UnsafeBufferPointer<UInt8>, in spaces: [FeatureHasher.Space], base: cscoring_sums,
-    _ body: (Range<Int>, SIMD16<Float>) -> Void
+    _ body: (Range<Int>, Extent, SIMD16<Float>) -> Void
   ) {
-    guard text.count > Self.segmentBytes else {
-      var sums = base
-      for space in spaces {
-        var reader = FeatureHasher.reader(of: text, in: space)
-        add(&reader, upTo: text.count, to: &sums)
+    if text.count <= Self.segmentBytes {
+      body(0..<text.count, .whole, values(of: sums(of: text, in: spaces, base: base)))
+    } else {
+      withBlocks(of: text, in: spaces, base: base) { sums in
+        Self.forEachStretch(ofBlocks: sums.count - 1) { stretch in
+          let total = base + (sums[stretch.upperBound] - sums[stretch.lowerBound])
+          let range = Self.border(stretch.lowerBound, of: text)..<Self.border(stretch.upperBound, of: text)
+          body(range, range.count == text.count ? .whole : .part, values(of: total))
+        }
       }
-      return body(0..<text.count, values(of: sums))
     }
-    withBlocks(of: text, in: spaces, base: base) { sums in
-      Self.forEachStretch(ofBlocks: sums.count - 1) { stretch in
-        let total = base + (sums[stretch.upperBound] - sums[stretch.lowerBound])
-        body(Self.border(stretch.lowerBound, of: text)..<Self.border(stretch.upperBound, of: text), values(of: total))
-      }
+    Self.forEachParagraph(of: text) { range in
+      let paragraph = UnsafeBufferPointer(rebasing: text[range])
+      body(range, .paragraph, values(of: sums(of: paragraph, in: spaces, base: base)))
     }
   }
+
+  @inline(__always)
+  private func sums(
+    of text: UnsafeBufferPointer<UInt8>, in spaces: [FeatureHasher.Space], base: cscoring_sums
+  ) -> cscoring_sums {
+    var sums = base
+    for space in spaces {
+      var reader = FeatureHasher.reader(of: text, in: space)
+      add(&reader, upTo: text.count, to: &sums)
+    }
+    return sums
+  }
+
+  /// Calls `body` with the paragraphs of a text that has several: what stands between blank lines, where it is no longer
+  /// than a window. Whoever puts a request among harmless paragraphs thins out every other stretch that it is in.
+  static func forEachParagraph(of text: UnsafeBufferPointer<UInt8>, _ body: (Range<Int>) -> Void) {
+    // The first one waits for a second: alone it is the text.
+    var first: Range<Int>?
+    var isFirst = true
+    func end(_ range: Range<Int>) {
+      guard range.count >= shortestParagraph else { return }
+      if isFirst {
+        (first, isFirst) = (range, false)
+        return
+      }
+      for paragraph in [first, range] {
+        if let paragraph, paragraph.count <= windowBytes { body(paragraph) }
+      }
+      first = nil
+    }
+    var (start, place) = (0, 0)
+    while place < text.count, let newline = text[place...].firstIndex(of: 0x0A) {
+      place = newline + 1
+      var isBlank = false
+      while place < text.count, isSpace(text[place]) {
+        isBlank = isBlank || text[place] == 0x0A
+        place += 1
+      }
+      guard isBlank else { continue }
+      end(start..<newline)
+      start = place
+    }
+    if start > 0 { end(start..<text.count) }
+  }
+
+  private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
 
   /// Where a block begins: at the next word, since the one before has the word on the border.
   static func border(_ block: Int, of text: UnsafeBufferPointer<UInt8>) -> Int {

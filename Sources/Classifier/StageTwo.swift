@@ -73,6 +73,8 @@ public struct StageTwo: Sendable {
     public var look: Sides?
     /// What is taken from the unsafe value of a part of a text: of many parts one looks worse than it is by chance.
     public var partMargin: Float = 0
+    /// The same of a paragraph.
+    public var paragraphMargin: Float = 0
     /// Nothing with a higher injection value is settled.
     public var injectionBelow: Float = 0
 
@@ -86,6 +88,8 @@ public struct StageTwo: Sendable {
       else { return nil }
       (self.prompt, self.response) = (prompt, response)
       (partMargin, injectionBelow) = (Float(margin), Float(injection))
+      // Files from before paragraphs counted by themselves have none.
+      paragraphMargin = (json?["paragraph_margin"]?.double).map { Float($0) } ?? partMargin
       guard let look = json?["look"] else { return }
       guard let sides = Sides(look) else { return nil }
       self.look = sides
@@ -96,13 +100,23 @@ public struct StageTwo: Sendable {
       StageTwo.object(
         [
           ("prompt", prompt.json), ("response", response.json), ("part_margin", StageTwo.number(partMargin)),
-          ("injection_below", StageTwo.number(injectionBelow)),
+          ("paragraph_margin", StageTwo.number(paragraphMargin)), ("injection_below", StageTwo.number(injectionBelow)),
         ] + (look.map { [("look", $0.json)] } ?? []))
     }
 
     /// The weighing of one side.
     @inline(__always)
     func weighing(isResponse: Bool) -> Weighing { isResponse ? response : prompt }
+
+    /// What is taken from the unsafe value of a stretch.
+    @inline(__always)
+    func margin(_ extent: Extent) -> Float {
+      switch extent {
+      case .whole: 0
+      case .paragraph: paragraphMargin
+      case .part: partMargin
+      }
+    }
   }
 
   private static func number(_ value: Float) -> JSON { JSONNumber(Double(value)).map { .number($0) } ?? .null }
@@ -114,9 +128,8 @@ public struct StageTwo: Sendable {
   /// A stretch that the first stage is not sure of.
   struct Stretch {
     var range: Range<Int>
+    var extent: Extent
     var values: SIMD16<Float>
-    /// Whether it is the whole text.
-    var isWhole: Bool
   }
 
   /// How much surer the first stage has to be of a part than of a whole text.
@@ -157,21 +170,25 @@ public struct StageTwo: Sendable {
   /// Whether the first stage is sure that a stretch is harmless. Of a part of a text it has to be surer: harmless words
   /// may surround a harmful few there, of which it sees little.
   @inline(__always)
-  func settles(_ values: SIMD16<Float>, _ input: ClassifierInput, isWhole: Bool) -> Bool {
+  func settles(_ values: SIMD16<Float>, _ input: ClassifierInput, _ extent: Extent) -> Bool {
     let cut = input.isResponse ? blend.response.settlesBelow : blend.prompt.settlesBelow
-    return values[0] < (isWhole ? cut : cut - Self.partSlack) && values[15] < blend.injectionBelow
+    return values[0] < (extent == .part ? cut - Self.partSlack : cut) && values[15] < blend.injectionBelow
   }
 
   /// Whether the encoder can read a text: it was trained on Latin letters, and the first stage answers alone for Han.
   func reads(_ text: String) -> Bool { !EvaluatedLanguage.isHan(text) }
 
-  /// Scores stretches of a text and calls `body` with their blended values; false where `isDue` said to stop.
+  /// Scores stretches of a text and calls `body` with their blended values. The encoder reads so many at most, those that
+  /// look worst.
+  ///
+  /// - Returns: whether every part of the text was scored as it should be; nil where `isDue` said to stop.
   func score(
-    _ stretches: ArraySlice<Stretch>, of input: ClassifierInput, isDue: () -> Bool, _ body: (SIMD16<Float>) -> Void
-  ) -> Bool {
+    _ stretches: [Stretch], of input: ClassifierInput, reading limit: Int, isDue: () -> Bool,
+    _ body: (SIMD16<Float>) -> Void
+  ) -> Bool? {
     var unread: [(look: Look, windows: [Encoder.Window])] = []
     for stretch in stretches {
-      if isDue() { return false }
+      if isDue() { return nil }
       guard let windows = windows(of: stretch, of: input) else {
         body(stretch.values)
         continue
@@ -179,15 +196,31 @@ public struct StageTwo: Sendable {
       let look = Look(stretch: stretch, logits: lookedAt(windows))
       if let settled = settled(look, isResponse: input.isResponse) {
         body(settled)
-        continue
+      } else {
+        unread.append((look, windows))
       }
-      unread.append((look, windows))
-      guard unread.count == Self.callStretches else { continue }
-      read(unread, isResponse: input.isResponse, body)
-      unread.removeAll(keepingCapacity: true)
     }
-    if !unread.isEmpty { read(unread, isResponse: input.isResponse, body) }
-    return true
+    var isComplete = true
+    if unread.count > limit {
+      let weighing = blend.look?.weighing(isResponse: input.isResponse) ?? Weighing()
+      func value(_ look: Look) -> Float {
+        look.logits == nil ? look.stretch.values[0] : weighed(look, nil, by: weighing)[0]
+      }
+      unread = unread.map { (value($0.look), $0) }.sorted { $0.0 > $1.0 }.map(\.1)
+      for (look, _) in unread[limit...] {
+        body(look.stretch.values)
+        // The words of a paragraph stand in parts too. Of the rest of these the first stage's word has to do, where it
+        // would have done for a whole text.
+        isComplete = isComplete && (look.stretch.extent == .paragraph || settles(look.stretch.values, input, .whole))
+      }
+      unread.removeSubrange(limit...)
+    }
+    for start in stride(from: 0, to: unread.count, by: Self.callStretches) {
+      if isDue() { return nil }
+      let call = unread[start..<min(unread.count, start + Self.callStretches)]
+      read(call, isResponse: input.isResponse, body)
+    }
+    return isComplete
   }
 
   /// What is known of a stretch before the encoder reads it.
@@ -207,15 +240,15 @@ public struct StageTwo: Sendable {
   private func settled(_ look: Look, isResponse: Bool) -> SIMD16<Float>? {
     guard look.logits != nil, let weighing = blend.look?.weighing(isResponse: isResponse) else { return nil }
     let values = weighed(look, nil, by: weighing)
-    // Of a part something is taken, which must not make it surer.
-    let cut =
-      look.stretch.isWhole ? weighing.settlesBelow : weighing.settlesBelow - blend.partMargin - Self.lookPartSlack
+    // What is taken from a part must not make it surer.
+    let slack = look.stretch.extent == .part ? Self.lookPartSlack : 0
+    let cut = weighing.settlesBelow - blend.margin(look.stretch.extent) - slack
     guard values[0] < cut, max(values[15], look.stretch.values[15]) < blend.injectionBelow else { return nil }
     return values
   }
 
   private func read(
-    _ stretches: [(look: Look, windows: [Encoder.Window])], isResponse: Bool, _ body: (SIMD16<Float>) -> Void
+    _ stretches: ArraySlice<(look: Look, windows: [Encoder.Window])>, isResponse: Bool, _ body: (SIMD16<Float>) -> Void
   ) {
     let outputs = encoder.run(stretches.flatMap(\.windows))
     var next = outputs.startIndex
@@ -236,14 +269,10 @@ public struct StageTwo: Sendable {
     public var second: SIMD16<Float>
     /// What its last layer reads.
     public var features: [Float]
-    /// Whether the stretch is the whole text.
-    public var isWhole: Bool
 
     /// What the stages say.
-    public init(
-      first: SIMD16<Float>, look: SIMD16<Float>? = nil, second: SIMD16<Float>, features: [Float], isWhole: Bool
-    ) {
-      (self.first, self.look, self.second, self.features, self.isWhole) = (first, look, second, features, isWhole)
+    public init(first: SIMD16<Float>, look: SIMD16<Float>? = nil, second: SIMD16<Float>, features: [Float]) {
+      (self.first, self.look, self.second, self.features) = (first, look, second, features)
     }
   }
 
@@ -253,15 +282,14 @@ public struct StageTwo: Sendable {
       guard let window = windows(of: stretch, of: input)?.first else { return nil }
       return encoder.run([window]).first.map {
         Unweighed(
-          first: stretch.values, look: convolution?.logits(of: window), second: $0.logits, features: $0.features,
-          isWhole: stretch.isWhole)
+          first: stretch.values, look: convolution?.logits(of: window), second: $0.logits, features: $0.features)
       }
     }
   }
 
   /// The windows of a stretch; nil where the encoder cannot read it.
   private func windows(of stretch: Stretch, of input: ClassifierInput) -> [Encoder.Window]? {
-    let text = stretch.isWhole ? input.text : Self.part(stretch.range, of: input.text)
+    let text = stretch.extent == .whole ? input.text : Self.part(stretch.range, of: input.text)
     guard reads(text) else { return nil }
     guard input.isResponse else { return encoder.windows(of: text, length: Self.windowTokens) }
     // Its last tokens are read, and they stand in its last bytes.
@@ -283,7 +311,7 @@ public struct StageTwo: Sendable {
     var values = weighing.first * first + weighing.offset
     if let logits { values += weighing.second * logits }
     if let logits = look.logits { values += weighing.look * logits }
-    if !look.stretch.isWhole { values[0] -= blend.partMargin }
+    values[0] -= blend.margin(look.stretch.extent)
     return values
   }
 }

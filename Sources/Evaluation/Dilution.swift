@@ -1,10 +1,14 @@
 /// Puts a text among harmless ones, where a judge that averages loses it.
 public enum Dilution {
-  /// The text behind or before this many words of everyday prose, the same for the same seed.
-  public static func diluted(_ text: String, words: Int, isBefore: Bool, seed: UInt64) -> String {
+  /// The text behind or before this many words of everyday prose, the same for the same seed; as a paragraph of its own,
+  /// or on the same line.
+  public static func diluted(
+    _ text: String, words: Int, isBefore: Bool, isOneLine: Bool = false, seed: UInt64
+  ) -> String {
     guard words > 0 else { return text }
     let prose = prose(words: words, seed: seed)
-    return isBefore ? prose + "\n\n" + text : text + "\n\n" + prose
+    let gap = isOneLine ? " " : "\n\n"
+    return isBefore ? prose + gap + text : text + gap + prose
   }
 
   /// Everyday sentences with this many words.

@@ -32,6 +32,8 @@ public struct StageBlending: Sendable {
     public var replyLookWeight: Float = 0
     /// See `StageTwo.Blend.partMargin`.
     public var partMargin: Float = 0.7
+    /// See `StageTwo.Blend.paragraphMargin`.
+    public var paragraphMargin: Float = 0.1
 
     /// The settings of the shipped model.
     public init() {}
@@ -68,7 +70,7 @@ public struct StageBlending: Sendable {
     let hasLook = rows.contains { $0.values.look != nil }
     let sides = sides(rows, settings, columns: hasLook ? [0, 1, 2] : [0, 2])
     var blend = StageTwo.Blend()
-    blend.partMargin = settings.partMargin
+    (blend.partMargin, blend.paragraphMargin) = (settings.partMargin, settings.paragraphMargin)
     (blend.prompt, blend.response) = (sides.prompt, sides.response)
     guard hasLook else { return blend }
     var look = Self.sides(rows, settings, columns: [0, 1])

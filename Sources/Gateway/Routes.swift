@@ -112,6 +112,7 @@ struct RouteTable: Sendable {
       lines += adapter.paths.map { path in
         (path == "/*" ? "*" : "POST", adapter.settings.prefix + path, .adapter(adapter, path))
       }
+      if let path = adapter.healthPath { lines.append(("GET", adapter.settings.prefix + path, .health)) }
     }
     lines += Self.lines(upstreams)
     all = lines.enumerated().map { index, line in

@@ -7,9 +7,9 @@ extension EvalCommand {
       Disguise(name: perturbation.rawValue) { perturbation.apply(to: $0, seed: 1) }
     }
     + [10, 100, 500, 2_000].flatMap { words in
-      [true, false].map { isBefore in
-        Disguise(name: "\(words) words \(isBefore ? "before" : "after")") {
-          Dilution.diluted($0, words: words, isBefore: isBefore, seed: 1)
+      [(true, false), (false, false), (true, true), (false, true)].map { isBefore, isOneLine in
+        Disguise(name: "\(words) words \(isBefore ? "before" : "after")\(isOneLine ? ", one line" : "")") {
+          Dilution.diluted($0, words: words, isBefore: isBefore, isOneLine: isOneLine, seed: 1)
         }
       }
     }

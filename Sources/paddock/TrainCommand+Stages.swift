@@ -17,7 +17,7 @@ extension TrainCommand {
     let model = try EmbeddedModel(base)
     var settings = StageBlending.Settings()
     settings.falsePositiveTarget = falsePositives
-    settings.partMargin = partMargin
+    (settings.partMargin, settings.paragraphMargin) = (partMargin, paragraphMargin)
     let read = await StageRows.read(StageRows.capped(rows, perSet: 400), model: model, progress: shown)
     guard !read.isEmpty else { throw failure("no row that the second stage reads: there is nothing to weigh") }
     let blend = StageBlending.fit(read, settings: settings)

@@ -45,6 +45,9 @@ struct TrainCommand: AsyncParsableCommand {
   @Option(name: .long, help: "What is taken from the unsafe value of a part of a long text; see --stage blend.")
   var partMargin = StageBlending.Settings().partMargin
 
+  @Option(name: .long, help: "What is taken from the unsafe value of a paragraph; see --stage blend.")
+  var paragraphMargin = StageBlending.Settings().paragraphMargin
+
   @Option(
     name: .long, parsing: .upToNextOption,
     help: "Categories of the data that are no S1 to S14, as spam=S2, or spam=none where a row is unsafe and no more.")

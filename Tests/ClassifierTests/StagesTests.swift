@@ -158,6 +158,56 @@ import Testing
     #expect(plain.scores(for: long).unsafe > 0.7 && careful.scores(for: long).unsafe < 0.2)
   }
 
+  @Test("A paragraph counts as if it were alone, whatever stands around it")
+  func paragraphs() throws {
+    let model = try model(first: 1) {
+      $0.partMargin = 3
+      $0.paragraphMargin = 0.25
+      $0.prompt.second = .zero
+      $0.prompt.first[0] = 1
+      $0.injectionBelow = -100
+    }
+    func value(_ text: String) -> Double {
+      let unsafe = model.scores(for: ClassifierInput(text: text)).unsafe
+      return log(unsafe / (1 - unsafe))
+    }
+    var alone: [Double] = []
+    let paragraphs = ["the first words", "and others that say more", "nothing new here at all"]
+    for paragraph in paragraphs { alone.append(value(paragraph)) }
+    let text = paragraphs.joined(separator: "\n\n")
+    let whole = paragraphs.joined(separator: "  ")
+    #expect(abs(value(text) - max(value(whole), (alone.max() ?? 0) - 0.25)) < 1e-4)
+    // Another hundred of another kind take nothing away.
+    let many = String(repeating: paragraphs[0] + "\n \t\r\n", count: 100) + text
+    #expect(value(many) >= value(text) - 1e-4)
+  }
+
+  @Test("Paragraphs stand between blank lines; one alone is the text, and one longer than a window is read in parts")
+  func paragraphBorders() {
+    func paragraphs(_ text: String) -> [String] {
+      var found: [String] = []
+      let bytes = Array(text.utf8)
+      bytes.withUnsafeBufferPointer { buffer in
+        StageOne.forEachParagraph(of: buffer) { found.append(String(decoding: bytes[$0], as: UTF8.self)) }
+      }
+      return found
+    }
+    #expect(
+      paragraphs("") == [] && paragraphs("one paragraph") == [] && paragraphs("two lines\nof one paragraph") == [])
+    #expect(paragraphs("one paragraph\n\n") == [] && paragraphs("\n\none paragraph") == [])
+    #expect(paragraphs("the first one\n\nthe second") == ["the first one", "the second"])
+    #expect(
+      paragraphs("\n\nthe first one\n \r\n\t\n the second\nand its line\n\n") == [
+        "the first one", "the second\nand its line",
+      ])
+    // What is too short to say anything is no paragraph.
+    #expect(paragraphs("the first one\n\nshort") == [] && paragraphs("a\n\nb\n\nc") == [])
+    #expect(paragraphs("a\n\nthe second\n\nb\n\nthe fourth") == ["the second", "the fourth"])
+    let long = String(repeating: "word ", count: 300)
+    #expect(paragraphs("\(long)\n\nthe second") == ["the second"])
+    #expect(paragraphs("the first\n\n\(long)") == ["the first"])
+  }
+
   @Test("More stretches than the second stage reads are said, and none is left out")
   func incomplete() throws {
     let model = try model(first: 5) { $0.prompt.first[0] = 1 }
@@ -192,7 +242,7 @@ import Testing
         let text = String(repeating: unit, count: count)
         let bytes = Array(text.utf8)
         var covered = [Bool](repeating: bytes.isEmpty, count: max(1, bytes.count))
-        model.first.forEachStretch(of: ClassifierInput(text: text)) { range, _ in
+        model.first.forEachStretch(of: ClassifierInput(text: text)) { range, _, _ in
           #expect(String(validating: bytes[range], as: UTF8.self) != nil)
           for index in range { covered[index] = true }
         }
@@ -206,8 +256,11 @@ import Testing
     var blend = StageTwo.Blend()
     blend.prompt.first[3] = 0.5
     blend.response.offset[15] = -2
-    blend.partMargin = 0.25
+    (blend.partMargin, blend.paragraphMargin) = (0.25, 0.125)
     #expect(StageTwo.Blend(blend.json) == blend)
+    // Files from before there were paragraphs: they count as parts.
+    let older = try #require(blend.json.object).filter { $0.key != "paragraph_margin" }
+    #expect(StageTwo.Blend(.object(JSONObject(older)))?.paragraphMargin == 0.25)
     #expect(StageTwo.Blend(.object(JSONObject([]))) == nil)
   }
 }

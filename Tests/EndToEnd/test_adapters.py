@@ -150,6 +150,11 @@ def test_nothing_is_answered_that_the_configuration_does_not_name(server):
         assert call(server, path, body, *headers).status == 404
 
 
+def test_the_orchestrator_is_told_that_its_detector_is_there(adapters, server):
+    assert curl(adapters.url + "/health").status == 200
+    assert curl(server.url + "/health").status == 404
+
+
 @pytest.mark.parametrize("config,problem", [
     ("adapters: { moderation: {} }", 'adapters.moderation: there is no adapter of this name; did you mean "moderations"?'),
     ("adapters: { lakera: { prefx: /x } }", 'unknown key "prefx" in adapters.lakera; did you mean "prefix"?'),

@@ -11,7 +11,7 @@ import Testing
     (a[0], b[0]) = (first, second)
     return StageBlending.Row(
       set: set, isResponse: response, target: .content(isUnsafe: isUnsafe, hazards: hazards),
-      values: StageTwo.Unweighed(first: a, second: b, features: [a[0], b[0]], isWhole: true))
+      values: StageTwo.Unweighed(first: a, second: b, features: [a[0], b[0]]))
   }
 
   /// Rows of which the second stage knows more than the first.

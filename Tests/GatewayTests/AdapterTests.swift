@@ -41,6 +41,10 @@ private func chat(_ text: String, _ more: String = "") -> String {
     (fms, "/api/v1/text/contents", "detector-id: paddock\r\n", { #"{"contents":["hello","\#($0)"]}"# }),
     (fms, "/api/v1/text/chat", "detector-id: paddock\r\n", { chat($0) }),
     (fms, "/api/v1/text/generation", "detector-id: paddock\r\n", { #"{"prompt":"hi","generated_text":"\#($0)"}"# }),
+    (
+      fms, "/api/v1/text/context/doc", "detector-id: paddock\r\n",
+      { #"{"content":"\#($0)","context_type":"docs","context":["hi"]}"# }
+    ),
     (nemo, "", "", { chat($0) }),
     (lakera, "", "", { chat($0) }),
   ]

@@ -11,6 +11,7 @@ import glob
 import gzip
 import hashlib
 import json
+import math
 import os
 import random
 import re
@@ -22,6 +23,9 @@ WRITTEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "written")
 HAZARDS = [f"S{i}" for i in range(1, 15)]
 CONTEXT_TOKENS = 64
 SEGMENT_TOKENS = 60
+# The share of prompts that are put among harmless words, and how much of some of these is read.
+DILUTED = 0.35
+LONG_TOKENS = 200
 
 
 class Row:
@@ -162,6 +166,8 @@ class Stream:
                                      "p3_sample", "caia_safe_responses") for r in self.sets.get(s, []) if not r.unsafe]
         self.refusals = [r.reply for r in self.sets.get("gptfuzz_responses", []) + self.sets.get("paddock_responses", [])
                          if not r.unsafe and REFUSAL.search(r.reply[:300])]
+        self.everyday = [r.prompt for s in ("paddock_everyday", "paddock_chats", "paddock_tasks", "banking77", "clinc150", "gsm8k")
+                         for r in self.sets.get(s, [])[:1500] if not r.unsafe and len(r.prompt) > 20]
         self.replies = [r for r in self.harmless if r.reply]
         self.names = [s for s in DRAWS if self.sets.get(s)]
         self.weights = [DRAWS[s] for s in self.names]
@@ -182,15 +188,19 @@ class Stream:
         rng = self.rng
         r = self.draw()
         prompt, reply, longest = r.prompt, r.reply, self.longest
-        if r.task != "injection" and reply is None:
+        if r.set in ("wildguardtrain_sample", "aegis1_train_sample"): longest = int(longest * 1.4)
+        if r.task != "injection":
             x = rng.random()
-            if x < 0.14 and self.wrappers and len(prompt) < 400: prompt = rng.choice(self.wrappers).replace("{request}", prompt)
-            elif x < 0.22: prompt = self.dilute(prompt)
-        if reply is not None and r.task != "injection" and rng.random() < 0.1: reply = self.dilute(reply)
+            if reply is not None:
+                context = min(CONTEXT_TOKENS, len(self.encoder.ids(prompt)))
+                if x < 0.2: reply, longest = self.dilute(reply, longest - context)
+                longest += context if x < 0.2 else 0
+            elif x < 0.1 and self.wrappers and len(prompt) < 400:
+                prompt = rng.choice(self.wrappers).replace("{request}", prompt)
+            elif x < 0.1 + DILUTED: prompt, longest = self.dilute(prompt, longest)
         if rng.random() < 0.1:
             if reply is None: prompt = self.noise(prompt)
             else: reply = self.noise(reply)
-        if r.set in ("wildguardtrain_sample", "aegis1_train_sample"): longest = int(longest * 1.4)
         anywhere = not r.unsafe
         # The judge reads long texts in stretches of 300 bytes, and every stretch of a harmless text is harmless.
         if anywhere and reply is None and rng.random() < 0.3: longest = min(longest, SEGMENT_TOKENS)
@@ -209,15 +219,35 @@ class Stream:
                     weights[1 + h] = 0.4
         return ids, types, targets, weights
 
-    def dilute(self, text):
-        other = self.rng.choice(self.harmless)
-        chunk = other.reply or other.prompt
-        words = chunk.split()
-        n = self.rng.randint(5, 60)
-        at = self.rng.randint(0, max(0, len(words) - n))
-        chunk = " ".join(words[at:at + n])
-        gap = self.rng.choice([" ", "\n", "\n\n", ". "])
-        return chunk + gap + text if self.rng.random() < 0.5 else text + gap + chunk
+    def dilute(self, text, longest):
+        """A text among harmless words, before, behind or around it, and how many tokens of that are to be read: all of the
+        text where it is not long, since what is cut off would leave the wrong label."""
+        rng = self.rng
+        longest = LONG_TOKENS if rng.random() < 0.15 else longest
+        tokens = len(self.encoder.ids(text)) + 2
+        room = longest - tokens
+        if room < 6: return text, longest
+        room = min(room, int(math.exp(rng.uniform(math.log(6), math.log(longest)))))
+        side = rng.random()
+        before = room if side < 0.4 else 0 if side < 0.8 else rng.randint(0, room)
+        gap = rng.choice([" ", "\n", "\n\n", "\n\n", ". "])
+        parts = [self.harmless_words(before), text, self.harmless_words(room - before)]
+        return gap.join(part for part in parts if part), longest
+
+    def harmless_words(self, tokens):
+        """About so many tokens of harmless text, at most."""
+        # A word is 1.3 tokens on the average.
+        count, words = int(tokens / 1.45), []
+        while count > 0 and len(words) < count:
+            if self.rng.random() < 0.5: chunk = self.rng.choice(self.everyday)
+            else:
+                row = self.rng.choice(self.harmless)
+                chunk = row.reply or row.prompt
+            chunk = chunk.split()
+            missing = count - len(words)
+            at = self.rng.randint(0, max(0, len(chunk) - missing)) if self.rng.random() < 0.5 else 0
+            words += chunk[at:at + missing]
+        return " ".join(words)
 
     def noise(self, text):
         x = self.rng.random()

@@ -13,6 +13,8 @@ protocol Adapter: Sendable {
   var settings: AdapterSettings { get }
   /// The paths of the contract, behind the prefix. `POST` each; the one path `/*` takes any method and any path.
   var paths: [String] { get }
+  /// Where its callers ask whether it is there, behind the prefix, and are answered as at `/healthz`; nil where they do not.
+  var healthPath: String? { get }
   /// The header, lower-case, in which the contract's callers show their key; nil where they use the usual ones.
   var keyHeader: StaticString? { get }
 
@@ -25,6 +27,7 @@ protocol Adapter: Sendable {
 }
 
 extension Adapter {
+  var healthPath: String? { nil }
   var keyHeader: StaticString? { nil }
 
   func status(of error: APIError) -> Int { error.status }

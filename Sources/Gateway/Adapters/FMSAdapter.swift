@@ -7,7 +7,7 @@ import Screening
 import StrictJSON
 
 /// The Detector API of the FMS Guardrails Orchestrator (its `docs/api/openapi_detector_api.yaml` and
-/// `src/clients/detector`): contents, chat and generation.
+/// `src/clients/detector`): contents, chat, generation and documents.
 ///
 /// A detector is a policy, by its name in the header `detector-id`; `paddock` is the one that is configured. What the
 /// policy blocks or masks is a detection; what it only flags is none, because the orchestrator's clients act on every
@@ -15,7 +15,8 @@ import StrictJSON
 /// allows it.
 struct FMSAdapter: Adapter {
   let settings: AdapterSettings
-  let paths = ["/api/v1/text/contents", "/api/v1/text/chat", "/api/v1/text/generation"]
+  let paths = ["/api/v1/text/contents", "/api/v1/text/chat", "/api/v1/text/generation", "/api/v1/text/context/doc"]
+  let healthPath: String? = "/health"
 
   /// By path, in the order of `paths`. `detector_params` is a record everywhere: thresholds are the policy's.
   static let fields = [
@@ -25,6 +26,8 @@ struct FMSAdapter: Adapter {
     FieldTable(["messages": .read, "tools": .leaves, "detector_params": .record]),
     // The prompt is context, and the generated text is judged.
     FieldTable(["prompt": .read, "generated_text": .read, "detector_params": .record]),
+    // What was written with documents at hand is judged, and they are context.
+    FieldTable(["content": .read, "context_type": .record, "context": .read, "detector_params": .record]),
   ]
 
   // MARK: Request
@@ -38,7 +41,8 @@ struct FMSAdapter: Adapter {
     switch call.path {
     case "/api/v1/text/contents": return try contents(object, policy)
     case "/api/v1/text/chat": return try chat(object, policy)
-    default: return try generation(object, policy)
+    case "/api/v1/text/generation": return try generation(object, policy)
+    default: return try documents(object, policy)
     }
   }
 
@@ -74,15 +78,39 @@ struct FMSAdapter: Adapter {
     guard let prompt = object["prompt"]?.string else { throw .field("prompt", "must be a string") }
     guard let text = object["generated_text"]?.string else { throw .field("generated_text", "must be a string") }
     var conversation = Conversation([
-      Message(
-        role: .user,
-        parts: [Part(path: PartPath(message: 0, field: .absolute("prompt")), kind: .text, text: prompt)]),
-      Message(
-        role: .assistant,
-        parts: [Part(path: PartPath(message: 1, field: .absolute("generated_text")), kind: .text, text: text)]),
+      Self.message(.user, [("prompt", prompt)], index: 0),
+      Self.message(.assistant, [("generated_text", text)], index: 1),
     ])
     conversation.append { Self.fields[2].parts(of: object, message: $0) }
     return exchange(conversation, policy)
+  }
+
+  private func documents(_ object: JSONObject, _ policy: String?) throws(APIError) -> AdapterExchange {
+    guard let content = object["content"]?.string else { throw .field("content", "must be a string") }
+    guard let type = object["context_type"]?.string, ["docs", "url"].contains(type) else {
+      throw .field("context_type", "must be docs or url")
+    }
+    guard let context = object["context"]?.array else { throw .field("context", "must be an array of strings") }
+    var texts: [(String, String)] = []
+    for (index, element) in context.enumerated() {
+      guard let text = element.string else {
+        throw .field("context[\(index)]", "must be a string, not \(element.kindName)")
+      }
+      // What stands at an address is not fetched, and the address says nothing.
+      if type == "docs" { texts.append(("context[\(index)]", text)) }
+    }
+    let answered = texts.isEmpty ? [] : [Self.message(.user, texts, index: 0)]
+    var conversation = Conversation(
+      answered + [Self.message(.assistant, [("content", content)], index: answered.count)])
+    conversation.append { Self.fields[3].parts(of: object, message: $0) }
+    return exchange(conversation, policy)
+  }
+
+  /// A message of texts, each with where it stands in the request.
+  private static func message(_ role: Role, _ texts: [(path: String, text: String)], index: Int) -> Message {
+    Message(
+      role: role,
+      parts: texts.map { Part(path: PartPath(message: index, field: .absolute($0.path)), kind: .text, text: $0.text) })
   }
 
   private func exchange(_ conversation: Conversation, _ policy: String?) -> AdapterExchange {
