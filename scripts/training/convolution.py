@@ -1,7 +1,7 @@
 """Trains the convolutional network that looks before the encoder reads; export.py takes the state dict that it writes.
 
     convolution.py --encoder encoder.pt --model model.safetensors --tokenizer tokenizer.json --data train.jsonl.gz \\
-        --output convolution.pt
+        --output convolution.pt [--start earlier.pt]
 
 Its words are the rows of the encoder's table, which stay as they are: train it anew where the encoder's words change, and
 only then. Examples are drawn from the same stream as the encoder's (data.py), and each is seen `--epochs` times. One
@@ -49,6 +49,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("encoder", "model", "tokenizer", "data", "output"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--start", help="what this script wrote before: training goes on from there")
     parser.add_argument("--examples", type=int, default=320_000)
     parser.add_argument("--epochs", type=float, default=3)
     parser.add_argument("--rate", type=float, default=1e-3)
@@ -64,7 +65,10 @@ def main():
     encoder.load_state_dict(torch.load(arguments.encoder, weights_only=True))
     network = Convolution(
         encoder.words.weight.detach(), arguments.projected, arguments.channels, arguments.features, drop=arguments.drop)
-    network.start()
+    if arguments.start:
+        network.load_state_dict(torch.load(arguments.start, weights_only=True), strict=False)
+    else:
+        network.start()
     network.train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=arguments.rate, weight_decay=0.01)
     examples = list(drawn(arguments))
