@@ -6,6 +6,8 @@ enum Canonical {
   static func uncover(_ source: SourceText, _ found: inout Found) -> MappedText? {
     var tally = Tally()
     forEachWord(of: source) { word in word.count(into: &tally) }
+    // Letters in another form that all stand apart are words cut up; few of them among much else are signs.
+    if tally.singleForms >= 8, tally.singleForms * 16 >= source.count { tally.certain += 1 }
     guard tally.hasAny else { return nil }
     var writer = Rewriter(source)
     forEachWord(of: source) { word in word.rewrite(tally, &writer) }
@@ -19,6 +21,8 @@ enum Canonical {
   struct Tally {
     /// Words that are disguised beyond doubt.
     var certain = 0
+    /// Single letters in another form.
+    var singleForms = 0
     /// Words with accents that are English without them, rare English, and others.
     var accentedEnglish = 0
     var accentedRare = 0
@@ -247,7 +251,9 @@ struct DisguisedWord {
     {
       tally.certain += 1
     }
-    switch verdict(reading()) {
+    let reading = reading()
+    if reading.counts.form == 1, reading.plain.count == 1 { tally.singleForms += 1 }
+    switch verdict(reading) {
     case .certain: tally.certain += 1
     case .accents: tally.accentedEnglish += 1
     case .rareAccents: tally.accentedRare += 1

@@ -58,6 +58,13 @@ private func reads(_ disguised: String, as text: String) -> Bool {
     #expect(reads(lines, as: text))
   }
 
+  @Test("Letters in another form that stand apart are read too, and a few signs are not")
+  func formsApart() {
+    let forms = Perturbation.fullwidth.apply(to: "how to bake bread at home", seed: 1)
+    #expect(reads(Perturbation.spaced.apply(to: forms, seed: 1), as: "how to bake bread at home"))
+    #expect(TextViews(of: "Choose Ａ, Ｂ, Ｃ or Ｄ, and then say why you like it.").views.isEmpty)
+  }
+
   @Test("Half a text in disguise is read with the other half, and by itself")
   func halves() {
     let disguised =
