@@ -83,11 +83,13 @@ static inline unsigned judge(const uint8_t *text, size_t count) {
   unsigned found = 0;
   if (m.beyond) found |= CTEXTVIEWS_BEYOND_ASCII;
   if (m.escapes) found |= CTEXTVIEWS_ESCAPES;
-  uint64_t units = m.letters | m.digits | m.symbols;
+  uint64_t units = m.letters | m.digits;
   // What stands outside the block counts as a gap: that finds too much, never too little.
   uint64_t single = units & ~(units << 1) & ~(units >> 1);
-  // Word gaps may be wider, so two in a row and a third nearby.
-  if (single & single >> 2 & (single >> 4 | single >> 5 | single >> 6 | single >> 7)) found |= CTEXTVIEWS_SPACED;
+  // Word gaps may be wider, so two in a row and a third nearby; wider gaps between letters too, or there are many.
+  uint64_t pairs = single & (single >> 2 & (single >> 4 | single >> 5 | single >> 6 | single >> 7) |
+                             single >> 3 & (single >> 6 | single >> 7 | single >> 8));
+  if (pairs || __builtin_popcountll(single) >= 6) found |= CTEXTVIEWS_SPACED;
   uint64_t marks = ~(m.letters | m.digits | m.spaces | m.beyond);
   if (count < 64) marks &= ((uint64_t)1 << count) - 1;
   uint64_t before = m.letters << 1, after = m.letters >> 1;

@@ -7,6 +7,13 @@ static const uint64_t bits[4096] = {
 #include "words.inc"
 };
 
+// Written by scripts/text-tables: places of a word's 27 bits and five for what it costs, little-endian; 0 where free.
+enum { costPlaces = 65536 };
+#pragma clang diagnostic ignored "-Wc23-extensions"
+static const uint8_t costs[4 * costPlaces] __attribute__((aligned(64))) = {
+#embed "words.costs"
+};
+
 static int has(uint64_t index) { return bits[index >> 6] >> (index & 63) & 1; }
 
 static inline uint64_t load(const uint8_t *bytes, size_t count) {
@@ -49,4 +56,21 @@ unsigned ctextviews_readings(const uint8_t *letters, size_t count) {
   }
   return (holds(letters, count) ? CTEXTVIEWS_AS_IS : 0) | (holds(rotated, count) ? CTEXTVIEWS_ROTATED : 0)
       | (holds(reversed, count) ? CTEXTVIEWS_REVERSED : 0);
+}
+
+void ctextviews_costs(const uint8_t *letters, size_t count, uint8_t *found) {
+  uint64_t state = 0xCBF29CE484222325;
+  for (size_t index = 0; index < count; index++) {
+    state = (state ^ (letters[index] | 0x20)) * 0x100000001B3;
+    uint64_t hash = state * 0x9E3779B97F4A7C15;
+    found[index] = 0;
+    for (size_t place = hash >> 48;; place = (place + 1) % costPlaces) {
+      uint32_t entry;
+      memcpy(&entry, costs + 4 * place, sizeof entry);
+      if (entry == 0) break;
+      if (entry >> 5 != (hash >> 16 & 0x7FFFFFF)) continue;
+      found[index] = entry & 31;
+      break;
+    }
+  }
 }

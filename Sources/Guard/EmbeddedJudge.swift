@@ -198,7 +198,8 @@ public final class EmbeddedJudge: Judge {
         add(whole, parts, TextViews(of: whole))
       }
       func add(_ text: String, _ parts: [Part], _ views: TextViews) {
-        append(text, parts)
+        // Letters that stand apart are no language that the model knows; whether they are harmful, the view says.
+        if !views.standForText { append(text, parts) }
         for view in views.views { append(view.string, parts) }
       }
       func append(_ text: String, _ parts: [Part]) {

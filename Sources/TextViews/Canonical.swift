@@ -3,14 +3,17 @@ import CTextViews
 /// Writes characters that look like ASCII, or are forms of it, as ASCII, where that makes words; and takes out what does
 /// not show. Text of other languages, with accents, formulas and emoji stays as it is.
 enum Canonical {
-  static func uncover(_ source: SourceText, _ found: inout [Disguise]) -> MappedText? {
+  static func uncover(_ source: SourceText, _ found: inout Found) -> MappedText? {
     var tally = Tally()
     forEachWord(of: source) { word in word.count(into: &tally) }
+    // Letters in another form that all stand apart are words cut up; few of them among much else are signs.
+    if tally.singleForms >= 8, tally.singleForms * 16 >= source.count { tally.certain += 1 }
     guard tally.hasAny else { return nil }
     var writer = Rewriter(source)
     forEachWord(of: source) { word in word.rewrite(tally, &writer) }
     let result = writer.finish()
-    if result != nil { found.append(.canonical) }
+    // Accents and other alphabets may be what somebody means.
+    if result != nil { found.add(.canonical, readsTheSame: !tally.takesAccents && !tally.takesLookalikes) }
     return result
   }
 
@@ -18,8 +21,11 @@ enum Canonical {
   struct Tally {
     /// Words that are disguised beyond doubt.
     var certain = 0
-    /// Words with accents that are English without them, and others.
+    /// Single letters in another form.
+    var singleForms = 0
+    /// Words with accents that are English without them, rare English, and others.
     var accentedEnglish = 0
+    var accentedRare = 0
     var accentedOther = 0
     /// Words in another alphabet that read as English, and others.
     var lookalikes = 0
@@ -28,7 +34,11 @@ enum Canonical {
     /// Whether single letters among them are disguised too.
     var takesDoubtful: Bool { certain > 0 && otherAlphabet == 0 }
     var hasAny: Bool { certain > 0 || takesAccents || takesLookalikes }
-    var takesAccents: Bool { accentedEnglish >= 1 && accentedEnglish > 2 * accentedOther }
+    var takesAccents: Bool {
+      accentedEnglish >= 1 && 2 * accentedEnglish >= accentedRare && accentedEnglish + accentedRare > 2 * accentedOther
+    }
+    /// Whether so many are English without accents that the others are names and rare words.
+    var takesAllAccents: Bool { takesAccents && accentedEnglish >= 2 && accentedEnglish >= 3 * accentedOther }
     var takesLookalikes: Bool { lookalikes > 2 * otherAlphabet }
   }
 
@@ -151,7 +161,7 @@ struct DisguisedWord {
     return bytes
   }
 
-  private enum Verdict { case certain, accents, lookalike, doubtful, otherAlphabet, otherAccents, plain }
+  private enum Verdict { case certain, accents, rareAccents, lookalike, doubtful, otherAlphabet, otherAccents, plain }
 
   private func verdict(_ reading: Reading) -> Verdict {
     let counts = reading.counts
@@ -175,7 +185,11 @@ struct DisguisedWord {
     if counts.accented + reading.marks > 0, latin > 0 {
       guard length >= 3, !Self.accentedInEnglish.contains(String(decoding: reading.plain, as: UTF8.self).lowercased())
       else { return .doubtful }
-      return Words.isKnown(reading.plain) ? .accents : .otherAccents
+      guard !Words.isKnown(reading.plain) else { return .accents }
+      // Other languages have words with an accent that are rare English ones, but few with many.
+      let accents = counts.accented + reading.marks
+      let isDense = length >= 5 && accents >= 2 && accents * 4 >= length
+      return isDense && Words.cost(reading.plain) != nil ? .rareAccents : .otherAccents
     }
     return .plain
   }
@@ -215,6 +229,11 @@ struct DisguisedWord {
     return left.isCut && right.isCut || isEdge && (left.isCut || right.isCut)
   }
 
+  /// Whether it is an empty space, which no other character needs.
+  private static func isBlank(_ value: UInt32) -> Bool {
+    value == 0xAD || value == 0x200B || value == 0x2060 || value == 0xFEFF
+  }
+
   // MARK: The two passes
 
   /// Whether every letter is of another alphabet and one of them does not look Latin: most words of most languages.
@@ -232,9 +251,12 @@ struct DisguisedWord {
     {
       tally.certain += 1
     }
-    switch verdict(reading()) {
+    let reading = reading()
+    if reading.counts.form == 1, reading.plain.count == 1 { tally.singleForms += 1 }
+    switch verdict(reading) {
     case .certain: tally.certain += 1
     case .accents: tally.accentedEnglish += 1
+    case .rareAccents: tally.accentedRare += 1
     case .otherAccents: tally.accentedOther += 1
     case .lookalike: tally.lookalikes += 1
     case .otherAlphabet: tally.otherAlphabet += 1
@@ -248,7 +270,8 @@ struct DisguisedWord {
     let isTaken =
       switch verdict(reading) {
       case .certain: true
-      case .accents: tally.takesAccents
+      case .accents, .rareAccents: tally.takesAccents
+      case .otherAccents: tally.takesAllAccents
       case .lookalike: tally.takesLookalikes
       case .doubtful: tally.takesDoubtful || tally.takesLookalikes || tally.takesAccents
       // Among letters that are not flags, those that could be are not either.
@@ -259,7 +282,9 @@ struct DisguisedWord {
       switch unit.kind {
       case .ascii: continue
       case .ignorable:
-        if isTaken || isCut(at: index, or: tally.certain > 0) { writer.replace(unit.range, with: []) }
+        if isTaken || isCut(at: index, or: tally.certain > 0) || tally.certain > 0 && Self.isBlank(unit.value) {
+          writer.replace(unit.range, with: [])
+        }
       case .mark:
         if isTaken { writer.replace(unit.range, with: []) }
       default:

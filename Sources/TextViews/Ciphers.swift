@@ -8,10 +8,12 @@ enum Ciphers {
     var scores: (rot13: Int, reversed: Int)
   }
 
-  static func uncover(_ source: SourceText, _ found: inout [Disguise]) -> MappedText? {
+  static func uncover(_ source: SourceText, _ found: inout Found) -> MappedText? {
     let words = words(source)
-    var stretches = stretches(words.map { ($0.range, $0.scores.rot13) }, source).map { ($0, Disguise.rot13) }
-    stretches += self.stretches(words.map { ($0.range, $0.scores.reversed) }, source).map { ($0, Disguise.reversed) }
+    let rotated = words.map { Scored(range: $0.range, score: $0.scores.rot13) }
+    let reversed = words.map { Scored(range: $0.range, score: $0.scores.reversed) }
+    var stretches = stretches(rotated, source).map { (behind($0, source), Disguise.rot13) }
+    stretches += self.stretches(reversed, source).map { (before($0, source), Disguise.reversed) }
     stretches.sort { $0.0.lowerBound < $1.0.lowerBound }
     var writer = Rewriter(source)
     var position = 0
@@ -20,7 +22,7 @@ enum Ciphers {
       if kind == .rot13 { rotate(stretch, &writer) } else { reverse(stretch, &writer) }
       writer.end(at: stretch.upperBound)
       position = stretch.upperBound
-      if !found.contains(kind) { found.append(kind) }
+      found.add(kind)
     }
     return writer.finish()
   }
@@ -69,9 +71,14 @@ enum Ciphers {
 
   private static func scores(of letters: UnsafeBufferPointer<UInt8>) -> (rot13: Int, reversed: Int) {
     let count = letters.count
-    // One letter is a word either way, or none.
-    guard count > 1, let first = letters.baseAddress else { return (0, 0) }
-    let readings = Int(ctextviews_readings(first, count))
+    guard let first = letters.baseAddress else { return (0, 0) }
+    // One letter is a word either way, or none; backwards it is the same.
+    guard count > 1 else {
+      let letter = letters[0] | 0x20
+      return (letter == 0x61 || letter == 0x69 ? -1 : letter == 0x6E || letter == 0x76 ? 1 : 0, 0)
+    }
+    var readings = Int(ctextviews_readings(first, count))
+    if readings == 0, count >= 5 { readings = rareReadings(letters) }
     func score(_ reading: Int) -> Int {
       switch (readings & 1 != 0, readings & reading != 0) {
       case (false, true): count
@@ -83,28 +90,87 @@ enum Ciphers {
     return (score(2), score(4))
   }
 
-  /// Stretches of words whose scores add up to more than chance explains.
-  private static func stretches(_ words: [(range: Range<Int>, score: Int)], _ source: SourceText) -> [Range<Int>] {
+  /// In which readings a word is a rare one.
+  private static func rareReadings(_ letters: UnsafeBufferPointer<UInt8>) -> Int {
+    (Words.cost(Array(letters)) != nil ? 1 : 0) | (Words.cost(letters.map(rotated)) != nil ? 2 : 0)
+      | (Words.cost(letters.reversed()) != nil ? 4 : 0)
+  }
+
+  private struct Scored {
+    var range: Range<Int>
+    var score: Int
+  }
+
+  /// Stretches of words whose scores add up to more than chance explains, and the words around that may belong to them.
+  private static func stretches(_ words: [Scored], _ source: SourceText) -> [Range<Int>] {
     var stretches: [Range<Int>] = []
+    for core in cores(words, source) {
+      let most = words[core].reduce(0) { $0 + max($1.score, 0) }
+      let first = core.lowerBound - reach(words[..<core.lowerBound].reversed(), most)
+      let last = core.upperBound - 1 + reach(words[core.upperBound...], most)
+      // Marks at the ends of the text are disguised with it.
+      var (start, end) = (words[first].range.lowerBound, words[last].range.upperBound)
+      if first == 0, last == words.count - 1, start <= 8, end + 8 >= source.count { (start, end) = (0, source.count) }
+      if let before = stretches.last, before.upperBound >= start {
+        stretches[stretches.count - 1] = before.lowerBound..<max(end, before.upperBound)
+      } else {
+        stretches.append(start..<end)
+      }
+    }
+    return stretches
+  }
+
+  /// How many of the words next to a stretch belong to it: those of no list, as names are, up to as many letters as speak
+  /// for it, and short ones before them or before the end of the text.
+  private static func reach(_ words: some Sequence<Scored>, _ most: Int) -> Int {
+    var (taken, seen, letters) = (0, 0, 0)
+    for word in words {
+      letters += word.range.count
+      guard word.score > -word.range.count, letters <= most else { return taken }
+      seen += 1
+      if word.score < 0 { taken = seen }
+    }
+    return seen
+  }
+
+  /// A stretch with the marks right behind it.
+  private static func behind(_ stretch: Range<Int>, _ source: SourceText) -> Range<Int> {
+    var end = stretch.upperBound
+    while end < source.count, isSentenceEnd(source[end]) { end += 1 }
+    return stretch.lowerBound..<end
+  }
+
+  /// A stretch with the marks right before it, where a sentence ends that is written backwards.
+  private static func before(_ stretch: Range<Int>, _ source: SourceText) -> Range<Int> {
+    var start = stretch.lowerBound
+    while start > 0, isSentenceEnd(source[start - 1]) { start -= 1 }
+    return start..<stretch.upperBound
+  }
+
+  private static func isSentenceEnd(_ byte: UInt8) -> Bool { byte == 0x21 || byte == 0x2E || byte == 0x3F }
+
+  /// Runs of words, by their places among them, that are words only when deciphered.
+  private static func cores(_ words: [Scored], _ source: SourceText) -> [Range<Int>] {
+    var cores: [Range<Int>] = []
     var (sum, best, count, start, end) = (0, 0, 0, 0, 0)
     // The same word again says nothing new.
     var (first, isVaried) = (0..<0, false)
     func close() {
-      if isVaried, best >= 12 || best >= 9 && count >= 3 { stretches.append(start..<end) }
+      if isVaried, best >= 12 || best >= 9 && count >= 3 { cores.append(start..<end) }
       (sum, best, count, isVaried) = (0, 0, 0, false)
     }
-    for (range, score) in words {
-      if sum == 0, score <= 0 { continue }
-      if sum == 0 { (start, first) = (range.lowerBound, range) }
-      sum += score
-      if score > 0 {
+    for (index, word) in words.enumerated() {
+      if sum == 0, word.score <= 0 { continue }
+      if sum == 0 { (start, first) = (index, word.range) }
+      sum += word.score
+      if word.score > 0 {
         count += 1
-        isVaried = isVaried || !source.bytes[range].elementsEqual(source.bytes[first])
+        isVaried = isVaried || !source.bytes[word.range].elementsEqual(source.bytes[first])
       }
-      if sum > best { (best, end) = (sum, range.upperBound) }
+      if sum > best { (best, end) = (sum, index + 1) }
       if sum <= 0 || sum < best - 12 { close() }
     }
     close()
-    return stretches
+    return cores
   }
 }

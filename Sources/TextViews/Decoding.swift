@@ -1,6 +1,6 @@
 /// Takes off what stands for text in other characters: escapes, base64, codes of characters.
 enum Decoding {
-  static func uncover(_ source: SourceText, _ found: inout [Disguise]) -> MappedText? {
+  static func uncover(_ source: SourceText, _ found: inout Found) -> MappedText? {
     var writer = Rewriter(source)
     var position = 0
     while position < source.count {
@@ -23,12 +23,12 @@ enum Decoding {
     return writer.finish()
   }
 
-  private static func note(_ kinds: [Disguise], _ found: inout [Disguise]) {
-    for kind in kinds where !found.contains(kind) { found.append(kind) }
+  private static func note(_ kinds: [Disguise], _ found: inout Found) {
+    for kind in kinds { found.add(kind) }
   }
 
   /// Puts what a sequence of codes says in its place; returns where to go on.
-  private static func rewrite(_ codes: Codes, _ writer: inout Rewriter, _ found: inout [Disguise]) -> Int {
+  private static func rewrite(_ codes: Codes, _ writer: inout Rewriter, _ found: inout Found) -> Int {
     guard let kind = codes.kind else { return codes.range.upperBound }
     writer.begin(at: codes.range.lowerBound)
     for (byte, range) in zip(codes.bytes, codes.ranges) { writer.emit(byte, from: range, isPayload: true) }
@@ -39,7 +39,7 @@ enum Decoding {
 
   /// Looks at every long run inside a token; returns where to go on.
   private static func rewriteRuns(
-    of source: SourceText, _ token: Range<Int>, _ writer: inout Rewriter, _ found: inout [Disguise]
+    of source: SourceText, _ token: Range<Int>, _ writer: inout Rewriter, _ found: inout Found
   ) -> Int {
     var position = token.lowerBound
     while position < token.upperBound {

@@ -23,7 +23,9 @@ public enum Disguise: String, Sendable, CaseIterable {
   case decimal
   /// Morse code.
   case morse
-  /// Words cut up by spaces or marks.
+  /// Letters apart by spaces, marks or line ends.
+  case spelled
+  /// Words cut up by marks.
   case joined
   /// Digits and symbols in place of letters.
   case leet
@@ -31,4 +33,18 @@ public enum Disguise: String, Sendable, CaseIterable {
   case rot13
   /// Text written backwards.
   case reversed
+}
+
+/// What came off in a round.
+struct Found {
+  /// Each of them once, in order.
+  private(set) var layers: [Disguise] = []
+  /// Whether every letter that the text showed before still stands there, in its place: only how it was written, or what
+  /// stood between letters, is gone.
+  private(set) var readsTheSame = true
+
+  mutating func add(_ kind: Disguise, readsTheSame: Bool = false) {
+    if !layers.contains(kind) { layers.append(kind) }
+    self.readsTheSame = self.readsTheSame && readsTheSame
+  }
 }

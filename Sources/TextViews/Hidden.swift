@@ -1,7 +1,7 @@
 /// Text in characters that show nothing: tag characters (U+E0020 to U+E007E), and bytes as variation selectors. It is
 /// taken from where it stands and put behind the rest, so that it cuts no visible word.
 enum Hidden {
-  static func uncover(_ source: SourceText, _ found: inout [Disguise]) -> MappedText? {
+  static func uncover(_ source: SourceText, _ found: inout Found) -> MappedText? {
     var writer = Rewriter(source)
     var text: [(byte: UInt8, range: Range<Int>)] = []
     var position = 0
@@ -22,7 +22,7 @@ enum Hidden {
     writer.emit(0x0A, from: text[0].range, isPayload: false)
     for (byte, range) in text { writer.emit(byte, from: range, isPayload: true) }
     writer.end(at: source.count)
-    found.append(.hidden)
+    found.add(.hidden)
     return writer.finish()
   }
 
@@ -68,7 +68,7 @@ enum Hidden {
 
 /// Text behind a right-to-left override (U+202E), which shows it backwards.
 enum Direction {
-  static func uncover(_ source: SourceText, _ found: inout [Disguise]) -> MappedText? {
+  static func uncover(_ source: SourceText, _ found: inout Found) -> MappedText? {
     var writer = Rewriter(source)
     var position = 0
     while position + 3 < source.count {
@@ -90,7 +90,7 @@ enum Direction {
       writer.end(at: position)
     }
     let result = writer.finish()
-    if result != nil { found.append(.bidi) }
+    if result != nil { found.add(.bidi) }
     return result
   }
 

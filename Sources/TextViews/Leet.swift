@@ -24,9 +24,11 @@ enum Leet {
     var range: Range<Int>
     var verdict: Verdict
     var plain: [UInt8]
+    /// Whether it reads as a word of some length that may be rare, and has letters that are none by themselves.
+    var isWord = false
   }
 
-  static func uncover(_ source: SourceText, _ found: inout [Disguise]) -> MappedText? {
+  static func uncover(_ source: SourceText, _ found: inout Found) -> MappedText? {
     var tokens: [Token] = []
     var (position, hasStrong) = (0, false)
     while position < source.count {
@@ -39,17 +41,34 @@ enum Leet {
       hasStrong = hasStrong || token.verdict == .strong
       tokens.append(token)
     }
-    guard hasStrong else { return nil }
+    let isThroughout = isThroughout(tokens)
+    guard hasStrong || isThroughout else { return nil }
     var writer = Rewriter(source)
-    let isTaken = disguised(tokens, source)
+    let isTaken = isThroughout ? likely(tokens, source) : disguised(tokens, source)
     for (index, token) in tokens.enumerated() where isTaken[index] {
       for (offset, letter) in token.plain.enumerated() where isSign(source[token.range.lowerBound + offset]) {
         let place = token.range.lowerBound + offset
         writer.replace(place..<place + 1, with: CollectionOfOne(letter))
       }
     }
-    found.append(.leet)
+    found.add(.leet)
     return writer.finish()
+  }
+
+  /// Whether most of what may be disguised is, beyond doubt.
+  private static func isThroughout(_ tokens: [Token]) -> Bool {
+    let sure = tokens.filter { $0.verdict == .strong || $0.isWord }
+    return sure.count >= 2 && sure.contains { $0.verdict == .strong || $0.plain.count >= 6 }
+      && sure.count * 3 >= tokens.count { !$0.plain.isEmpty }
+  }
+
+  /// Which words are disguised in a text of them: all that have letters, and digits that are a word or the end of one.
+  private static func likely(_ tokens: [Token], _ source: SourceText) -> [Bool] {
+    tokens.map { token in
+      let isEnding = source[token.range.lowerBound - 1] == 0x27 && token.plain.count <= 2
+      return token.verdict != .none || source.bytes[token.range].contains(where: Words.isLetter) || isEnding
+        || token.plain.count >= 3 && Words.cost(token.plain) != nil
+    }
   }
 
   /// Which words are disguised: beside a disguised word, or with one other between them, a doubtful one is too.
@@ -83,20 +102,24 @@ enum Leet {
     // At the end of a word they are marks more often than letters.
     while end > start, isSign(source[end - 1]), !Words.isDigit(source[end - 1]) { end -= 1 }
     let plain = reading(source.bytes[start..<end])
-    return Token(range: whole, verdict: verdict(source, start..<end, plain), plain: plain)
+    var token = Token(range: whole, verdict: verdict(source, start..<end, plain), plain: plain)
+    let own = source.bytes[start..<end].filter(Words.isLetter)
+    token.isWord = plain.count >= 4 && !own.isEmpty && !Words.isKnown(own) && Words.cost(plain) != nil
+    return token
   }
 
   /// The letters that a word stands for: a one is an i or an l, whichever gives a word.
   private static func reading(_ word: Slice<UnsafeBufferPointer<UInt8>>) -> [UInt8] {
-    var plain = word.map(Leet.plain)
+    let first = word.map(Leet.plain)
     let doubtful = word.indices.filter { word[$0] == 0x31 || word[$0] == 0x21 || word[$0] == 0x7C }.prefix(3)
+    var (rare, lowest) = (first, Int.max)
     for choice in 0..<1 << doubtful.count {
-      for (bit, index) in doubtful.enumerated() {
-        plain[index - word.startIndex] = choice >> bit & 1 == 0 ? 0x69 : 0x6C
-      }
-      if Words.isKnown(plain) { break }
+      var plain = first
+      for (bit, index) in doubtful.enumerated() where choice >> bit & 1 == 1 { plain[index - word.startIndex] = 0x6C }
+      if Words.isKnown(plain) { return plain }
+      if let cost = Words.cost(plain), cost < lowest { (rare, lowest) = (plain, cost) }
     }
-    return plain
+    return rare
   }
 
   /// Whether the letters and signs of a word are one.
@@ -114,7 +137,12 @@ enum Leet {
     if let mark = inner.firstIndex(of: 0x21), Words.isKnown(Array(source.bytes[range.lowerBound..<mark])) {
       return .none
     }
-    if hasInner { return plain.count >= 3 && letters.count(where: Words.isLetter) * 2 >= plain.count ? .strong : .weak }
+    if hasInner {
+      let own = letters.count(where: Words.isLetter)
+      // Of a longer word fewer letters need be left, where two lists have it.
+      let isLong = plain.count >= 6 && own >= 2 && Words.cost(plain) != nil
+      return plain.count >= 3 && own * 2 >= plain.count || isLong ? .strong : .weak
+    }
     guard letters.contains(where: isSign) else { return .none }
     let isWordAlone = inner.count >= 2 && Words.isKnown(Array(inner))
     // A number or handle is in front of its unit or name, and a number behind the name of one of several things.

@@ -26,7 +26,7 @@ struct MappedText {
     origins.append(origin)
   }
 
-  /// What was hidden, line by line; nil where there is little of it, or little else.
+  /// What was hidden, line by line; nil where there is little of it, or nothing else.
   func payload() -> MappedText? {
     var alone = MappedText()
     var position = 0
@@ -44,7 +44,7 @@ struct MappedText {
       }
       position = end
     }
-    return alone.bytes.count >= 8 && alone.bytes.count * 4 <= bytes.count * 3 ? alone : nil
+    return alone.bytes.count >= 8 && alone.bytes.count < bytes.count ? alone : nil
   }
 }
 

@@ -33,6 +33,10 @@ public struct TextViews: Sendable {
   /// Why not everything was seen through; nil where all was. Such a text is not judged in full.
   public private(set) var gap: Gap?
 
+  /// Whether the first view says all that the text says, letter by letter, so that the text as it is written need not be
+  /// read: a text of letters that stand apart, or of parts that do not show, is no language to whoever reads only that.
+  public private(set) var standForText = false
+
   /// Whether a limit was met, so that something may still be hidden.
   public var isIncomplete: Bool { gap != nil }
 
@@ -62,7 +66,7 @@ public struct TextViews: Sendable {
   }
 
   private mutating func look(through text: UnsafeBufferPointer<UInt8>, _ first: Signs, _ limits: Limits) {
-    var layers: [Disguise] = []
+    var (layers, readsTheSame) = ([Disguise](), true)
     var current: MappedText?
     var signs = first
     for round in 0...max(limits.rounds, 0) {
@@ -76,11 +80,13 @@ public struct TextViews: Sendable {
         gap = .bytes
         break
       }
-      layers += found
+      layers += found.layers
+      readsTheSame = readsTheSame && found.readsTheSame
       signs = next.bytes.withUnsafeBufferPointer { Signs(of: $0) }
       current = next
     }
     guard let current else { return }
+    standForText = readsTheSame && gap == nil
     views.append(TextView(layers: layers, isPayload: false, current))
     if let alone = current.payload() { views.append(TextView(layers: layers, isPayload: true, alone)) }
   }
@@ -92,23 +98,23 @@ private struct SourceRounds {
   var current: MappedText?
 
   /// The text after one round and what came off, or nil where nothing did.
-  func uncovered(_ signs: Signs) -> (MappedText, [Disguise])? {
+  func uncovered(_ signs: Signs) -> (MappedText, Found)? {
     var text = self
-    var found: [Disguise] = []
+    var found = Found()
     var signs = signs
     for step in Step.all where !signs.isDisjoint(with: step.signs) {
       let changed = text.apply(step, &found)
       // What one step uncovers, the next ones are to see.
       if changed { signs = text.signs }
     }
-    return found.isEmpty ? nil : text.current.map { ($0, found) }
+    return found.layers.isEmpty ? nil : text.current.map { ($0, found) }
   }
 
   private var signs: Signs {
     current.map { $0.bytes.withUnsafeBufferPointer { Signs(of: $0) } } ?? Signs(of: original)
   }
 
-  private mutating func apply(_ step: Step, _ found: inout [Disguise]) -> Bool {
+  private mutating func apply(_ step: Step, _ found: inout Found) -> Bool {
     let result: MappedText?
     if let current {
       result = current.bytes.withUnsafeBufferPointer { bytes in
@@ -128,15 +134,17 @@ private struct SourceRounds {
 /// One pass over a text that takes some disguises off, and which signs call for it.
 private struct Step: Sendable {
   let signs: Signs
-  let apply: @Sendable (SourceText, inout [Disguise]) -> MappedText?
+  let apply: @Sendable (SourceText, inout Found) -> MappedText?
 
   /// In the order in which disguises are put on, last first.
   static let all: [Step] = [
     Step(signs: .beyondASCII, apply: Direction.uncover),
     Step(signs: .beyondASCII, apply: Hidden.uncover),
+    Step(signs: .beyondASCII, apply: Flags.uncover),
     Step(signs: .beyondASCII, apply: Canonical.uncover),
     Step(signs: [.escapes, .longRun, .codes], apply: Decoding.uncover),
-    Step(signs: [.spaced, .split], apply: Joining.uncover),
+    Step(signs: .spaced, apply: Spelling.uncover),
+    Step(signs: .split, apply: Joining.uncover),
     Step(signs: .leet, apply: Leet.uncover),
     Step(signs: .unfamiliar, apply: Ciphers.uncover),
   ]

@@ -10,6 +10,18 @@ enum Words {
   /// Whether ASCII letters are a common English word, in any case.
   static func isKnown(_ letters: [UInt8]) -> Bool { letters.withUnsafeBufferPointer(isKnown) }
 
+  /// The longest word whose cost is known.
+  static let longest = 20
+
+  /// How rare some ASCII letters are as an English word, in halves of its surprise in nats; nil where they are none that
+  /// even a large list of words holds.
+  static func cost(_ letters: [UInt8]) -> Int? {
+    guard !letters.isEmpty, letters.count <= longest else { return nil }
+    var costs = [UInt8](repeating: 0, count: letters.count)
+    ctextviews_costs(letters, letters.count, &costs)
+    return costs.last.flatMap { $0 == 0 ? nil : Int($0) }
+  }
+
   @inline(__always)
   static func isLetter(_ byte: UInt8) -> Bool { byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7A }
 
