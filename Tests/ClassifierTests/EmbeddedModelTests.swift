@@ -1,4 +1,5 @@
 import CScoring
+import Foundation
 import Testing
 
 @testable import Classifier
@@ -126,6 +127,7 @@ private func model() throws -> EmbeddedModel { try EmbeddedModel.builtin() }
       Array("où".utf8): 2, Array("sixteenletterssi".utf8): 2,
     ]
     let words = try #require(cscoring_make_lexicon())
+    defer { free(UnsafeMutableRawPointer(words)) }
     for (word, language) in lexicon { cscoring_add_word(words, word, word.count, language) }
     var random = SystemRandomNumberGenerator()
     let pieces =

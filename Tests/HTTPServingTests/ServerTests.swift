@@ -279,7 +279,7 @@ private func brief(_ answer: String) -> String {
 
   @Test("Work for a client that left is cancelled; one that only shut its side is answered")
   func leaving() async throws {
-    let fixture = try await Fixture { $0.halfCloseTime = .milliseconds(500) }
+    let fixture = try await Fixture { $0.halfCloseTime = .seconds(3) }
     do {
       let client = RawClient(fixture.address)
       client.write("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
