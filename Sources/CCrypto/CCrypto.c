@@ -1,23 +1,11 @@
 #include "CCrypto.h"
 
-#include <openssl/evp.h>
-#include <stdatomic.h>
-
-// Found once: libcrypto looks the algorithm up by its name at every call otherwise, which takes longer than a short digest.
-static EVP_MD *sha256(void) {
-  static _Atomic(EVP_MD *) found;
-  EVP_MD *known = atomic_load(&found);
-  if (known) return known;
-  EVP_MD *fetched = EVP_MD_fetch(NULL, "SHA256", NULL);
-  if (fetched && !atomic_compare_exchange_strong(&found, &known, fetched)) {
-    EVP_MD_free(fetched);
-    return known;
-  }
-  return fetched;
-}
+// The calls of SHA-256 alone, which take their state from the stack: those that find an algorithm by its name take three
+// pieces of memory for each digest, and most digests here are of a few hundred bytes.
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 
 int ccrypto_sha256(const void *bytes, size_t count, uint8_t *digest) {
-  const EVP_MD *algorithm = sha256();
-  unsigned int length = 0;
-  return algorithm && EVP_Digest(bytes, count, digest, &length, algorithm, NULL) == 1 && length == 32;
+  SHA256_CTX state;
+  return SHA256_Init(&state) == 1 && SHA256_Update(&state, bytes, count) == 1 && SHA256_Final(digest, &state) == 1;
 }

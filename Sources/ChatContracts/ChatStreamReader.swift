@@ -62,6 +62,34 @@ public struct ChatStreamReader: Sendable {
     return nil
   }
 
+  /// Hands on what the events at the beginning of these bytes say, as `bit` does, as long as each is one bit of the same
+  /// lane; how many bytes they are. What stands before them is the end of an event.
+  ///
+  /// - Parameters:
+  ///   - begin: Is told the lane, and its number among those that bits belong to.
+  ///   - take: Gets each bit and the bytes of its event, and says whether to go on.
+  public mutating func bits(
+    in bytes: UnsafeBufferPointer<UInt8>, begin: (Lane, Int) -> Void,
+    _ take: (UnsafeBufferPointer<UInt8>, _ event: Int) -> Bool
+  ) -> Int {
+    for (shape, number) in shapes where shape.endsInFeed {
+      var (end, next) = (0, 0)
+      while let text = shape.text(in: bytes, at: &next) {
+        if end == 0 { begin(shape.lane, number) }
+        let event = next - end
+        end = next
+        let goesOn =
+          switch text {
+          case .plain(let range): take(UnsafeBufferPointer(rebasing: bytes[range]), event)
+          case .decoded(var text): text.withUTF8 { take($0, event) }
+          }
+        guard goesOn else { return end }
+      }
+      if end > 0 { return end }
+    }
+    return 0
+  }
+
   /// Reads one event as it stands in the stream, and remembers what it looks like.
   ///
   /// - Throws: where the event is not UTF-8, or no event of the API at all.

@@ -31,9 +31,19 @@ struct EventShape: Sendable {
     case decoded(String)
   }
 
+  /// Whether the last line end is an LF, behind which nothing can still belong to the event.
+  var endsInFeed: Bool { pieces.last == 0x0A }
+
   /// The text of an event of this shape; nil for any other event, and where the text is empty.
   func text(in event: UnsafeBufferPointer<UInt8>) -> Text? {
-    var (place, piece) = (0, 0)
+    var place = 0
+    let text = text(in: event, at: &place)
+    return place == event.count ? text : nil
+  }
+
+  /// The same where the event begins at `place` and others may follow; `place` is then behind it.
+  func text(in event: UnsafeBufferPointer<UInt8>, at place: inout Int) -> Text? {
+    var piece = 0
     var text: Text?
     for (hole, end) in holes {
       guard has(event, at: &place, piece..<end) else { return nil }
@@ -50,7 +60,7 @@ struct EventShape: Sendable {
         else { return nil }
       }
     }
-    return has(event, at: &place, piece..<pieces.count) && place == event.count ? text : nil
+    return has(event, at: &place, piece..<pieces.count) ? text : nil
   }
 
   private func has(_ event: UnsafeBufferPointer<UInt8>, at place: inout Int, _ piece: Range<Int>) -> Bool {

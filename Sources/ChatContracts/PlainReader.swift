@@ -123,11 +123,14 @@ struct PlainReader {
     }
   }
 
+  /// Where nearly all texts stand: strings of the program, which take no memory of their own.
+  private static let (firstMessage, firstChoice) = ("messages[0].content", "choices[0].message.content")
+
   /// Where the reader stands, as `choices[0].message.content`.
   private var path: String {
     let room = steps.reduce(0) { room, step in if case .key(let key) = step { room + key.count + 1 } else { room + 22 }
     }
-    return String(unsafeUninitializedCapacity: room) { text in
+    return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: room) { text in
       var end = 0
       func put(_ byte: UInt8) {
         text[end] = byte
@@ -144,7 +147,10 @@ struct PlainReader {
           put(UInt8(ascii: "]"))
         }
       }
-      return end
+      let path = UnsafeBufferPointer(rebasing: text[..<end])
+      if path.isText("messages[0].content") { return Self.firstMessage }
+      if path.isText("choices[0].message.content") { return Self.firstChoice }
+      return String(decoding: path, as: UTF8.self)
     }
   }
 }

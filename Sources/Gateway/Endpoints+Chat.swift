@@ -13,8 +13,8 @@ import Telemetry
 /// The gateway: a chat request is judged, passed on, and its answer is judged before it goes back. What comes back stands in
 /// Endpoints+ChatAnswer.swift.
 ///
-/// Every step gives an answer: at once where nothing has to be waited for, as nearly always. Then a chat is one task, which
-/// waits for its upstream.
+/// Every step gives an answer: at once where nothing has to be waited for, as nearly always. Then a chat waits for its
+/// upstream alone, and costs no task.
 extension Endpoints {
   func chat(_ api: ChatAPI, prefix: String, _ request: ServerRequest) -> Answer {
     guard request.body.count <= Self.loopBytes, !Self.isCompressed(request),
@@ -65,7 +65,8 @@ extension Endpoints {
     guard let (policy, judge) = safetyGuard.judging(query) else { throw APIError(QueryError.unknownPolicy) }
     let chain = JudgedTurns.chain(
       of: chat.conversation, policy: policy, judge: judge, tenant: query.principal.name)
-    query.judgedBefore = chats.judged.judged(chain)
+    // The last message is judged whatever is known of it.
+    if chat.conversation.messages.count > 1 { query.judgedBefore = chats.judged.judged(chain) }
     let exchange = ChatExchange(
       api: api, request: request, body: body, chat: chat, candidates: candidates, query: query, policy: policy,
       chain: chain)
@@ -106,7 +107,7 @@ extension Endpoints {
     // Also behind something that was waited for this is the loop: tasks of requests prefer theirs.
     let call = ChatCall(exchange, sending: body, input, permit, of: self)
     call.begin()
-    return .later { await call.response() }
+    return .pending(call)
   }
 
   // MARK: Masking
@@ -131,16 +132,6 @@ extension Endpoints {
     for part in output.flatMap(\.message.parts) where found.contains(part.path) { texts[part.path] = part.text }
     guard texts.count == found.count else { return nil }
     return (try? put(json, texts))??.encoded
-  }
-}
-
-extension Answer {
-  /// The answer, waited for where it is not there.
-  func response() async -> ServerResponse {
-    switch self {
-    case .now(let response): response
-    case .later(let work): await work()
-    }
   }
 }
 

@@ -58,13 +58,10 @@ extension Endpoints {
   /// What follows the verdict on an answer; nil where it holds nothing.
   private func answered(_ call: ChatCall, _ answer: ChatAnswer, _ verdict: Verdict?) -> Answer {
     let (exchange, status) = (call.exchange, call.status)
-    guard let verdict else { return passed(call, answer, isClean: true, call.lines) }
-    var lines = call.lines
-    ChatHeaders.append(verdict, to: &lines)
-    let head = lines
-    guard verdict.decision.action >= .mask else {
-      return passed(call, answer, isClean: verdict.isClean, head)
-    }
+    guard let verdict else { return passed(call, answer, isClean: true) }
+    call.tell(of: verdict)
+    guard verdict.decision.action >= .mask else { return passed(call, answer, isClean: verdict.isClean) }
+    let head = call.lines
     let refused = { @Sendable in
       Answer.now(self.refusal(exchange, because: verdict, usage: answer.usage, lines: head))
     }
@@ -75,13 +72,11 @@ extension Endpoints {
   }
 
   /// The answer as it came.
-  private func passed(
-    _ call: ChatCall, _ answer: ChatAnswer, isClean: Bool, _ lines: [UInt8]
-  ) -> Answer {
+  private func passed(_ call: ChatCall, _ answer: ChatAnswer, isClean: Bool) -> Answer {
     if call.status < 400, call.isInputClean, isClean, answer.choices.count == 1 {
-      chats.judged.remember(call.exchange.chain.appending(answer.choices[0]))
+      chats.judged.remember(call.exchange.chain, with: answer.choices[0])
     }
-    return .now(Self.json(call.status, call.body, lines))
+    return .now(Self.json(call.status, call.body, call.lines))
   }
 
   private static func json(_ status: Int, _ body: [UInt8], _ lines: [UInt8]) -> ServerResponse {

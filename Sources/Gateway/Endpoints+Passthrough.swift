@@ -29,11 +29,12 @@ extension Endpoints {
     }
     let body = passthrough.method == "GET" ? nil : try await body(of: request)
     let head = request.head
+    let target = passthrough.path + (head.query.map { "?" + $0 } ?? "")
     let (answer, host): (UpstreamAnswer, UpstreamPool.Host)
     do throws(UpstreamPool.Failure) {
       (answer, host) = try await chats.upstreams.send(hosts) { host in
         UpstreamCall(
-          host, path: passthrough.path, query: head.query, method: passthrough.method, head: head, body: body)
+          host, url: host.upstream.url + target, method: passthrough.method, head: head, body: body)
       }
     } catch { throw APIError(error) }
     var headers: [(name: String, value: String)] = []

@@ -199,6 +199,9 @@ final class Endpoints: Sendable {
         guard response.body.count >= self.settings.gzipBytes else { return response }
         return await self.compressedInLane(response)
       }
+    case .pending(let pending):
+      guard ContentCoding.acceptsGzip(head) else { return answer }
+      return .pending(MappedAnswer(pending) { self.compressed($0, for: head) })
     }
   }
 

@@ -10,19 +10,19 @@ public final class JudgedTurns: Sendable {
   /// The beginnings of one conversation, the shortest first.
   public struct Chain: Sendable {
     fileprivate var keys: [VerdictKey] = []
-    /// What judges, and for whom: it stands before the first message.
-    fileprivate let root: [String]
+    // What judges, and for whom: it stands before the first message.
+    private let policy: Policy
+    private let judge: JudgeDescription
+    private let tenant: String
 
-    fileprivate init(root: [String]) { self.root = root }
-
-    /// The chain with one more message.
-    public func appending(_ message: Message) -> Chain {
-      var chain = self
-      chain.append(message)
-      return chain
+    fileprivate init(_ policy: Policy, _ judge: JudgeDescription, _ tenant: String) {
+      (self.policy, self.judge, self.tenant) = (policy, judge, tenant)
     }
 
-    fileprivate mutating func append(_ message: Message) {
+    fileprivate mutating func append(_ message: Message) { keys.append(key(with: message)) }
+
+    /// What the beginning is known by that has one more message.
+    fileprivate func key(with message: Message) -> VerdictKey {
       var input = VerdictKey.Input(capacity: message.parts.reduce(256) { $0 + $1.text.utf8.count + 32 })
       // The first value says which of the two follow it.
       if let last = keys.last {
@@ -30,10 +30,13 @@ public final class JudgedTurns: Sendable {
         input.add(last)
       } else {
         input.add("first")
-        for value in root { input.add(value) }
+        input.add(policy.digest)
+        input.add(judge.name)
+        input.add(judge.digest)
+        input.add(tenant)
       }
       JudgedTurns.add(message, to: &input)
-      keys.append(VerdictKey(input))
+      return VerdictKey(input)
     }
   }
 
@@ -52,7 +55,8 @@ public final class JudgedTurns: Sendable {
   public static func chain(of conversation: Conversation, policy: Policy, judge: JudgeDescription, tenant: String)
     -> Chain
   {
-    var chain = Chain(root: [policy.digest, judge.name, judge.digest, tenant])
+    var chain = Chain(policy, judge, tenant)
+    chain.keys.reserveCapacity(conversation.messages.count)
     for message in conversation.messages { chain.append(message) }
     return chain
   }
@@ -75,6 +79,12 @@ public final class JudgedTurns: Sendable {
   /// All of the conversation was judged, and is safe.
   public func remember(_ chain: Chain) {
     guard let key = chain.keys.last else { return }
+    generations.withLock { insert(key, &$0) }
+  }
+
+  /// The same of the conversation with one more message.
+  public func remember(_ chain: Chain, with message: Message) {
+    let key = chain.key(with: message)
     generations.withLock { insert(key, &$0) }
   }
 

@@ -235,8 +235,11 @@ struct HeadReader {
     while position &+ 8 <= raw.count {
       let word = raw.loadUnaligned(fromByteOffset: position, as: UInt64.self)
       // The top bit of a byte turns on where it is below 0x20, 0x7F or beyond ASCII; rarely of one behind such a byte too.
-      let others = (word &- 0x2020_2020_2020_2020) | (word &+ 0x0101_0101_0101_0101) | word
-      guard others & tops == 0 else { return }
+      let others = ((word &- 0x2020_2020_2020_2020) | (word &+ 0x0101_0101_0101_0101) | word) & tops
+      guard others == 0 else {
+        position &+= others.trailingZeroBitCount / 8
+        return
+      }
       position &+= 8
     }
   }

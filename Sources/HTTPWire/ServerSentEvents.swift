@@ -62,18 +62,22 @@ public struct EventStreamParser: Sendable {
 
   /// Reads bytes and hands on the events that they complete, those before a failure too, until `take` says that it wants
   /// no more of this stream.
+  ///
+  /// - Parameter run: Is shown what begins with an event that is not the first, and says how many bytes of that it has
+  ///   taken itself: whole events whose last line ends are LF. Nil where it wants no more of this stream.
   public mutating func feed(
-    _ bytes: UnsafeBufferPointer<UInt8>, _ take: (EventBytes) -> Bool
+    _ bytes: UnsafeBufferPointer<UInt8>, run: (UnsafeBufferPointer<UInt8>) -> Int? = { _ in 0 },
+    _ take: (EventBytes) -> Bool
   ) throws(EventStreamError) {
     guard !pending.isEmpty else {
-      let end = try scan(bytes, take)
+      let end = try scan(bytes, run, take)
       if end < bytes.count { pending = Array(bytes[end...]) }
       return
     }
     var whole: [UInt8] = []
     swap(&whole, &pending)
     whole.append(contentsOf: bytes)
-    let end = try whole.withUnsafeBufferPointer { bytes throws(EventStreamError) in try scan(bytes, take) }
+    let end = try whole.withUnsafeBufferPointer { bytes throws(EventStreamError) in try scan(bytes, run, take) }
     whole.removeSubrange(..<end)
     pending = whole.isEmpty ? [] : whole
   }
@@ -89,12 +93,19 @@ public struct EventStreamParser: Sendable {
 
   /// Hands on the events that are whole; where the one begins that is not.
   private mutating func scan(
-    _ bytes: UnsafeBufferPointer<UInt8>, _ take: (EventBytes) -> Bool
+    _ bytes: UnsafeBufferPointer<UInt8>, _ run: (UnsafeBufferPointer<UInt8>) -> Int?, _ take: (EventBytes) -> Bool
   ) throws(EventStreamError) -> Int {
     var (start, line, next) = (0, lineStart, seen)
     (lineStart, seen) = (0, 0)
     var lines = LineEnds(bytes)
     while next < bytes.count {
+      if next == start, !isAfterCR, !isAtStart {
+        // None of the events in so many bytes is too long.
+        let rest = UnsafeBufferPointer(rebasing: bytes[start..<min(bytes.count, start + limit)])
+        guard let taken = run(rest) else { return bytes.count }
+        (start, line, next) = (start + taken, start + taken, start + taken)
+        if taken > 0 { continue }
+      }
       var isEnd = false
       if isAfterCR {
         // An LF belongs to the line end before it.
@@ -152,9 +163,15 @@ extension ServerSentEvent {
   public init(_ event: EventBytes) throws(EventStreamError) {
     let bytes = event.bytes
     let start = event.isFirst ? Self.markLength(bytes[...]) : 0
-    guard let text = String(validating: bytes[start...], as: UTF8.self) else { throw .badUTF8 }
+    guard String(validating: bytes[start...], as: UTF8.self) != nil else { throw .badUTF8 }
     self.init()
-    for line in text.utf8.split(whereSeparator: { $0 == 0x0A || $0 == 0x0D }) { read(line) }
+    var next = start
+    while next < bytes.count {
+      let line = next
+      while next < bytes.count, bytes[next] != 0x0A, bytes[next] != 0x0D { next += 1 }
+      if next > line { read(UnsafeBufferPointer(rebasing: bytes[line..<next])) }
+      next += 1
+    }
   }
 
   /// The bytes of a byte order mark, where these begin with one.
@@ -163,17 +180,18 @@ extension ServerSentEvent {
   }
 
   /// One line that is not blank.
-  fileprivate mutating func read(_ line: Substring.UTF8View) {
-    let end = line.firstIndex(of: UInt8(ascii: ":")) ?? line.endIndex
-    var value = end < line.endIndex ? line[line.index(after: end)...] : line[end...]
+  private mutating func read(_ line: UnsafeBufferPointer<UInt8>) {
+    let end = line.firstIndex(of: UInt8(ascii: ":")) ?? line.count
+    var value = line[min(end + 1, line.count)...]
     if value.first == 0x20 { value = value.dropFirst() }
-    switch String(Substring(line[..<end])) {
-    case "data": data = data.map { $0 + "\n" + String(Substring(value)) } ?? String(Substring(value))
+    let text = String(decoding: value, as: UTF8.self)
+    switch String(decoding: line[..<end], as: UTF8.self) {
+    case "data": data = data.map { $0 + "\n" + text } ?? text
     case "event":
       if let name { add(other: name) }
-      name = String(Substring(value))
-    case "", "id", "retry": add(other: String(Substring(value)))
-    default: add(other: String(Substring(line)))
+      name = text
+    case "", "id", "retry": add(other: text)
+    default: add(other: String(decoding: line, as: UTF8.self))
     }
   }
 

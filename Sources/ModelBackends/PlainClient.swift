@@ -11,6 +11,8 @@ final class PlainClient: @unchecked Sendable {
   var output: [UInt8] = []
   private var origins: [String: PlainOrigin] = [:]
   private var routes: [String: PlainRoute] = [:]
+  /// The one that was asked for last: most loops call one server, by a URL that is the same string every time.
+  private var last: (url: String, route: PlainRoute)?
   private var idleCount = 0
 
   /// How many connections wait for their next call at most.
@@ -44,7 +46,13 @@ final class PlainClient: @unchecked Sendable {
   }
 
   private func route(_ url: String) -> PlainRoute? {
-    if let route = routes[url] { return route }
+    if let last, last.url == url { return last.route }
+    let route = routes[url] ?? newRoute(url)
+    if let route { last = (url, route) }
+    return route
+  }
+
+  private func newRoute(_ url: String) -> PlainRoute? {
     guard let parsed = PlainURL(url) else { return nil }
     if routes.count >= Self.routeLimit { routes = [:] }
     if origins.count >= Self.routeLimit { origins = origins.filter { !$0.value.idle.isEmpty } }

@@ -80,10 +80,23 @@ final class PlainTransfer: Transfer, @unchecked Sendable {
     }
     // Servers wait for a body where one is usual.
     if call.body != nil || ["POST", "PUT", "PATCH"].contains(call.method) {
-      bytes += "Content-Length: \(call.body?.count ?? 0)\r\n".utf8
+      bytes += Self.length
+      Self.append(call.body?.count ?? 0, to: &bytes)
+      bytes += Self.lineEnd
     }
     bytes += Self.lineEnd
   }
 
   private static let lineEnd = Array("\r\n".utf8)
+  private static let length = Array("Content-Length: ".utf8)
+
+  /// The digits of a number that is not negative; a string of them costs as much as the rest of a head.
+  private static func append(_ number: Int, to bytes: inout [UInt8]) {
+    var power = 1
+    while number / power >= 10 { power *= 10 }
+    while power > 0 {
+      bytes.append(UInt8(ascii: "0") + UInt8(number / power % 10))
+      power /= 10
+    }
+  }
 }

@@ -132,12 +132,27 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   /// What must be settled before an event may leave.
   private typealias Need = (place: Int, through: Int)
 
+  /// An event, or several that bring a bit of one lane each and nothing else.
   private struct Held {
     var length: Int
-    /// Most events need one thing or none.
+    /// Most events need one thing or none; of several bits this is what the last one needs.
     var need: Need?
     var needs: [Need] = []
     var needsAll = false
+    /// How many bits it is, whose sizes stand in `bits`, and the characters of the lane before the first of them.
+    var bits = 0
+    var start = 0
+  }
+
+  /// An event that brings a bit of text, and nothing else.
+  public struct Bit: Sendable {
+    let length: UInt32
+    let characters: UInt32
+
+    /// An event of so many bytes, and the characters that it brings.
+    public init(length: Int, characters: Int) {
+      (self.length, self.characters) = (UInt32(length), UInt32(characters))
+    }
   }
 
   /// How it judges.
@@ -148,6 +163,8 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   private var lanes: [LaneState] = []
   private var places: [Lane: Int] = [:]
   private var held = Queue<Held>()
+  /// The sizes of all bits that are held.
+  private var bits = Queue<Bit>()
   /// The events that are held, verbatim.
   private var heldEvents = Queue<UInt8>()
   /// Bytes of events and texts that are held.
@@ -227,21 +244,47 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     _ text: UnsafeBufferPointer<UInt8>, at place: Int, event: UnsafeBufferPointer<UInt8>,
     at now: ContinuousClock.Instant
   ) -> [Action] {
-    guard !isHalted, !hasEnded else { return [] }
     let characters = text.reduce(into: 0) { $0 &+= $1 & 0xC0 == 0x80 ? 0 : 1 }
+    return received(text, [Bit(length: event.count, characters: characters)], at: place, events: event, at: now)
+  }
+
+  /// The same of several such events at once, of which all but the last fit into the `room`.
+  ///
+  /// - Parameters:
+  ///   - text: What they bring together.
+  ///   - events: The events, one behind the other.
+  public mutating func received(
+    _ text: UnsafeBufferPointer<UInt8>, _ sizes: [Bit], at place: Int, events: UnsafeBufferPointer<UInt8>,
+    at now: ContinuousClock.Instant
+  ) -> [Action] {
+    guard !isHalted, !hasEnded else { return [] }
+    let room = room(at: place)
+    let characters = sizes.reduce(into: 0) { $0 &+= Int($1.characters) }
     received += characters
-    heldBytes += text.count + event.count
-    let wasEnded = lanes[place].isEnded
+    heldBytes += text.count + events.count
+    let start = lanes[place].received
     lanes[place].append(text, characters, at: now)
-    let through = lanes[place].received
-    held.append(Held(length: event.count, need: (place, through)))
-    heldEvents.append(event)
-    // Until a stretch is full nothing is asked, and so nothing becomes free.
-    let isQuiet =
-      settings.mode != .tailHold && !wasEnded && heldBytes <= settings.bufferBytes && lanes[place].kind == .text
-      && (settings.mode == .holdAll || through - lanes[place].settled < settings.size || lanes[place].isInFlight
-        || lanes[place].isDoubtful)
-    return isQuiet ? [] : proceed(at: now)
+    let need = (place, start + characters)
+    held.append(Held(length: events.count, need: need, bits: sizes.count, start: start), joining: Self.joined)
+    bits.append(sizes)
+    heldEvents.append(events)
+    return characters < room.characters && text.count + events.count <= room.bytes ? [] : proceed(at: now)
+  }
+
+  /// How many characters a lane may get by bits before anything else becomes of them, and how many bytes at most they and
+  /// their events may have: until a stretch is full nothing is asked, and so nothing becomes free.
+  public func room(at place: Int) -> (characters: Int, bytes: Int) {
+    guard settings.mode != .tailHold, !lanes[place].isEnded, lanes[place].kind == .text else { return (0, 0) }
+    let isOpen = settings.mode == .holdAll || lanes[place].isInFlight || lanes[place].isDoubtful
+    let left = isOpen ? Int.max : settings.size - (lanes[place].received - lanes[place].settled)
+    return (left, settings.bufferBytes - heldBytes)
+  }
+
+  /// Bits of one lane, where the second stands right behind the first.
+  private static func joined(_ first: Held, _ second: Held) -> Held? {
+    guard first.bits > 0, second.bits > 0, first.need?.place == second.need?.place else { return nil }
+    return Held(
+      length: first.length + second.length, need: second.need, bits: first.bits + second.bits, start: first.start)
   }
 
   /// What a lane is called in `received` of a bit of text; nil where it has had no text.
@@ -294,7 +337,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
 
   private mutating func halt(_ reason: Halt) -> [Action] {
     isHalted = true
-    (held, heldEvents) = (Queue(), Queue())
+    (held, heldEvents, bits) = (Queue(), Queue(), Queue())
     (lanes, places) = ([], [:])
     heldBytes = 0
     return [.halt(reason)]
@@ -377,16 +420,40 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   }
 
   private mutating func release(into actions: inout [Action]) {
-    var (count, bytes) = (0, 0)
-    while count < held.count, mayLeave(held[count]) {
-      bytes += held[count].length
-      count += 1
+    var (entries, events, bytes, sizes) = (0, 0, 0, 0)
+    while entries < held.count {
+      let entry = held[entries]
+      guard mayLeave(entry) else { break }
+      bytes += entry.length
+      events += max(entry.bits, 1)
+      sizes += entry.bits
+      entries += 1
     }
-    guard count > 0 else { return }
-    held.drop(count)
+    held.drop(entries)
+    bits.drop(sizes)
+    let first = releaseBits()
+    (events, bytes) = (events + first.events, bytes + first.bytes)
+    guard events > 0 else { return }
     heldBytes -= bytes
-    actions.append(.release(heldEvents.first(bytes), events: count))
+    actions.append(.release(heldEvents.first(bytes), events: events))
     heldEvents.drop(bytes)
+  }
+
+  /// Takes out those of the first bits that may leave before the others.
+  private mutating func releaseBits() -> (events: Int, bytes: Int) {
+    guard !held.isEmpty, held[0].bits > 1, let need = held[0].need else { return (0, 0) }
+    var (events, bytes) = (0, 0)
+    while events < held[0].bits {
+      let through = held[0].start + Int(bits[events].characters)
+      guard mayLeave(Held(length: 0, need: (need.place, through))) else { break }
+      held[0].start = through
+      bytes += Int(bits[events].length)
+      events += 1
+    }
+    held[0].bits -= events
+    held[0].length -= bytes
+    bits.drop(events)
+    return (events, bytes)
   }
 
   private func mayLeave(_ event: Held) -> Bool {
@@ -404,31 +471,5 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     if lanes[need.place].settled >= need.through { return true }
     return settings.mode == .tailHold && lanes[need.place].kind == .text && !lanes[need.place].isEnded
       && lanes[need.place].received - need.through >= settings.size
-  }
-}
-
-/// What goes in at one end and comes out at the other, in one piece of memory.
-private struct Queue<Element: Sendable>: Sendable {
-  private var elements: [Element] = []
-  private var start = 0
-
-  var count: Int { elements.count - start }
-  var isEmpty: Bool { count == 0 }
-
-  subscript(index: Int) -> Element { elements[start + index] }
-
-  mutating func append(_ element: Element) { elements.append(element) }
-  mutating func append(_ more: some Collection<Element>) { elements.append(contentsOf: more) }
-
-  /// The first elements.
-  func first(_ count: Int) -> [Element] { Array(elements[start..<start + count]) }
-
-  /// Takes the first elements out.
-  mutating func drop(_ count: Int) {
-    start += count
-    // What has left takes no more room than what is there.
-    guard start * 2 >= elements.count else { return }
-    elements.removeSubrange(..<start)
-    start = 0
   }
 }

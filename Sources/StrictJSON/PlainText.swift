@@ -12,15 +12,18 @@ public enum PlainText {
     var position = start
     while position + 8 <= bytes.count {
       let word = base.loadUnaligned(fromByteOffset: position, as: UInt64.self)
-      // The top bit of a byte turns on where the byte is below 0x20 or one of the two; rarely of one behind it too, which
-      // the byte-wise search below puts right.
+      // The top bit of a byte turns on where the byte is below 0x20 or one of the two; rarely of one behind it too, so that
+      // only the first that is on says anything.
       let quote = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
       let backslash = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
       let found =
-        ((word &- ones &* 0x20) & ~word) | ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash)
-      if found & tops != 0 { break }
+        (((word &- ones &* 0x20) & ~word) | ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash)) & tops
+      if found != 0 {
+        if word & tops & ((found & (0 &- found)) &- 1) != 0 { isASCII = false }
+        return position &+ found.trailingZeroBitCount / 8
+      }
       if word & tops != 0 { isASCII = false }
-      position += 8
+      position &+= 8
     }
     while position < bytes.count {
       let byte = bytes[position]

@@ -116,4 +116,37 @@ private func readWords(_ reader: inout ChatStreamReader, _ event: String) -> [St
     }
     #expect(read == [0, 1])
   }
+
+  @Test("Bits that are read in runs are what each of them says", arguments: events)
+  func runs(api: ChatAPI, event: String) throws {
+    var (quick, slow) = (ChatStreamReader(api), ChatStreamReader(api))
+    var random = SystemRandomNumberGenerator()
+    let events = (0..<200).map { round in
+      let number = round < 20 ? "7" : ["0", "7", "12", "007"].randomElement(using: &random)!
+      let text = round < 20 ? "word" : Self.texts.randomElement(using: &random)!
+      let filling: [Character: String] = ["@": text, "#": number, "%": "word"]
+      let end = round < 180 ? "\n\n" : ["\n\n", "\r\n\r\n", "\r\r"].randomElement(using: &random)!
+      return event.map { filling[$0] ?? String($0) }.joined() + end
+    }
+    var found: [String] = []
+    var parser = EventStreamParser(limit: 10_000)
+    try Array(events.joined().utf8).withUnsafeBufferPointer { bytes in
+      let run = { (bytes: UnsafeBufferPointer<UInt8>) -> Int? in
+        var path = ""
+        return quick.bits(in: bytes) { lane, _ in
+          path = "\(lane.path)"
+        } _: { text, _ in
+          found.append("\(path) text \(String(decoding: text, as: UTF8.self))")
+          // Now and then somebody has to look in between.
+          return found.count % 7 > 0
+        }
+      }
+      try parser.feed(bytes, run: run) { event in
+        found += words(&quick, String(decoding: event.bytes, as: UTF8.self)).words
+        return true
+      }
+    }
+    parser.finish { found += words(&quick, String(decoding: $0.bytes, as: UTF8.self)).words }
+    #expect(found == events.flatMap { readWords(&slow, $0) })
+  }
 }

@@ -32,7 +32,7 @@ import Testing
   func grows() throws {
     let turns = JudgedTurns(limit: 100)
     let (first, second, third) = (said("one"), said("two", role: .assistant), said("three"))
-    turns.remember(try chain([first]).appending(second))
+    turns.remember(try chain([first]), with: second)
     #expect(turns.judged(try chain([first, second, third])) == 2)
     #expect(turns.judged(try chain([first, second])) == 2)
     // Only the whole was judged: what it begins with alone may read otherwise.

@@ -10,7 +10,7 @@ import Testing
 @testable import HTTPServing
 
 /// Answers with what came in; `/slow` waits until it is cancelled or 5 s are over, `/block` holds the loop for 0.3 s,
-/// `/no` refuses before the body.
+/// `/no` refuses before the body, `/pending…` waits without a task.
 private final class Echo: Application, RequestHandler {
   let records = Locked<[RequestRecord]>([])
   let cancelled = Atomic<Int>(0)
@@ -28,6 +28,9 @@ private final class Echo: Application, RequestHandler {
     started.add(1, ordering: .relaxed)
     if request.head.path.hasPrefix("/slow") || request.head.path == "/later" {
       return .later { await self.wait(request) }
+    }
+    if request.head.path.hasPrefix("/pending") {
+      return .pending(Pending(request.head.path, self) { self.echo(request) })
     }
     if request.head.path == "/block" { usleep(300_000) }
     return .now(echo(request))
@@ -51,6 +54,42 @@ private final class Echo: Application, RequestHandler {
     ServerResponse(status: failure.status)
   }
   func finished(_ record: RequestRecord) { records.withLock { $0.append(record) } }
+}
+
+/// An answer that is there at once, after 0.1 s, then again after 0.1 s, as a task, or never. Loop-confined.
+private final class Pending: PendingAnswer, @unchecked Sendable {
+  private let path: String
+  private let echo: Echo
+  private let response: @Sendable () -> ServerResponse
+  private var then: ((Answer) -> Void)?
+  private var timer: LoopTimer?
+
+  init(_ path: String, _ echo: Echo, _ response: @escaping @Sendable () -> ServerResponse) {
+    (self.path, self.echo, self.response) = (path, echo, response)
+  }
+
+  func whenDone(_ then: @escaping (Answer) -> Void) {
+    if path == "/pending-now" { return then(.now(response())) }
+    self.then = then
+    if path == "/pending-ever" { return }
+    timer = EventLoop.current?.schedule(at: .now + .milliseconds(100)) { self.tell() }
+  }
+
+  private func tell() {
+    let then = then
+    self.then = nil
+    switch path {
+    case "/pending-again": then?(.pending(Pending("/pending", echo, response)))
+    case "/pending-task": then?(.later { [response] in response() })
+    default: then?(.now(response()))
+    }
+  }
+
+  func cancel() {
+    echo.cancelled.add(1, ordering: .relaxed)
+    timer?.cancel()
+    tell()
+  }
 }
 
 private struct Fixture {
@@ -294,6 +333,35 @@ private func brief(_ answer: String) -> String {
     #expect(fixture.echo.records.withLock { $0.map(\.status) } == [nil, 200])
   }
 
+  @Test("An answer that comes about on the loop is waited for without a task, and what follows is behind it")
+  func pending() async throws {
+    let fixture = try await Fixture()
+    let client = RawClient(fixture.address)
+    let paths = ["/pending", "/pending-now", "/pending-again", "/pending-task", "/last"]
+    for path in paths {
+      client.write("GET \(path) HTTP/1.1\r\nHost: x\r\n\r\n")
+      #expect(client.read(until: "GET \(path) ").hasPrefix("HTTP/1.1 200"))
+    }
+    client.write(paths.map { "GET \($0) HTTP/1.1\r\nHost: x\r\n\r\n" }.joined())
+    #expect(client.read(until: "GET /last ").components(separatedBy: "HTTP/1.1 200").count == 6)
+    await fixture.end()
+    #expect(fixture.echo.records.withLock { $0.map(\.status) } == Array(repeating: 200, count: 10))
+  }
+
+  @Test("A client that leaves calls off an answer that comes about on the loop")
+  func pendingIsCalledOff() async throws {
+    let fixture = try await Fixture()
+    for (index, path) in ["/pending-ever", "/pending-again", "/pending-task"].enumerated() {
+      let client = RawClient(fixture.address)
+      client.write("GET \(path) HTTP/1.1\r\nHost: x\r\n\r\n")
+      while fixture.echo.started.load(ordering: .relaxed) == index { try await Task.sleep(for: .milliseconds(5)) }
+      client.reset()
+      while fixture.echo.cancelled.load(ordering: .relaxed) == index { try await Task.sleep(for: .milliseconds(5)) }
+    }
+    await fixture.end()
+    #expect(fixture.echo.records.withLock { $0.map(\.status) } == [nil, nil, nil])
+  }
+
   @Test("Draining ends idle connections, finishes the request in progress, and takes no new connection")
   func drain() async throws {
     let fixture = try await Fixture()
@@ -335,11 +403,12 @@ private func brief(_ answer: String) -> String {
 
   private static func block(_ semaphore: DispatchSemaphore) { semaphore.wait() }
 
-  @Test("A request that outlasts the time for draining is cut, and the drain ends")
-  func drainTimeout() async throws {
+  @Test(
+    "A request that outlasts the time for draining is cut, and the drain ends", arguments: ["/slow", "/pending-ever"])
+  func drainTimeout(path: String) async throws {
     let fixture = try await Fixture { $0.drainTime = .milliseconds(50) }
     let client = RawClient(fixture.address)
-    client.write("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+    client.write("GET \(path) HTTP/1.1\r\nHost: x\r\n\r\n")
     while fixture.echo.started.load(ordering: .relaxed) == 0 { try await Task.sleep(for: .milliseconds(5)) }
     await fixture.end()
     #expect(client.read() == "" && fixture.echo.cancelled.load(ordering: .relaxed) == 1)

@@ -103,4 +103,53 @@ private func outcome(_ bytes: [UInt8], splits: [Int], limit: Int = 200) -> [Stri
       #expect(events == [ServerSentEvent(data: "a")] && raw == Array(text.utf8))
     }
   }
+
+  @Test("Runs of events that are taken out at once are the same events", arguments: 0..<200)
+  func runs(seed: Int) throws {
+    let known = Array("data: a\n\n".utf8)
+    let others = ["data: b\n\n", "data: a\r\n\r\n", "data: a\r\r", ":\n\n", "\n"]
+    let pieces = Array(repeating: "data: a\n\n", count: 3) + others
+    let bytes = (0..<30).flatMap { _ in pieces.randomElement()!.utf8 }
+    func events(takesRuns: Bool, _ splits: [Int]) throws -> [[UInt8]] {
+      var parser = EventStreamParser(limit: 15)
+      var found: [[UInt8]] = []
+      var start = 0
+      for end in splits + [bytes.count] {
+        try bytes[start..<end].withUnsafeBufferPointer { piece in
+          try parser.feed(
+            piece,
+            run: { rest in
+              var taken = 0
+              while takesRuns, rest[taken...].starts(with: known) {
+                found.append(known)
+                taken += known.count
+              }
+              return taken
+            }
+          ) {
+            found.append(Array($0.bytes))
+            return true
+          }
+        }
+        start = end
+      }
+      let rest = parser.finish { found.append(Array($0.bytes)) }
+      return found + [rest]
+    }
+    let splits = (0..<Int.random(in: 0...5)).map { _ in Int.random(in: 0...bytes.count) }.sorted()
+    #expect(try events(takesRuns: true, splits) == events(takesRuns: false, []))
+  }
+
+  @Test("Nothing is read behind a run that wants no more")
+  func runThatEnds() throws {
+    var parser = EventStreamParser(limit: 100)
+    var events = 0
+    try Array("data: a\n\ndata: b\n\ndata: c\n\n".utf8).withUnsafeBufferPointer { bytes in
+      try parser.feed(bytes, run: { _ in nil }) { _ in
+        events += 1
+        return true
+      }
+    }
+    #expect(events == 1)
+  }
 }

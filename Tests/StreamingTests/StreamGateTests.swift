@@ -50,6 +50,24 @@ private struct Bench {
     take(copy.withUTF8 { gate.received($0, at: place, event: $0, at: now) })
   }
 
+  /// Several of them, as many at once as there is room for.
+  mutating func bits(_ texts: [String], lane: String) {
+    guard let place = gate.place(of: lane) else { return texts.forEach { text($0, lane: lane) } }
+    var rest = texts[...]
+    while !rest.isEmpty, !gate.isHalted {
+      let room = gate.room(at: place)
+      var (run, sizes): ([UInt8], [StreamGate<String>.Bit]) = ([], [])
+      var characters = 0
+      while let text = rest.popFirst() {
+        run += text.utf8
+        characters += text.unicodeScalars.count
+        sizes.append(.init(length: text.utf8.count, characters: text.unicodeScalars.count))
+        if characters >= room.characters || 2 * run.count > room.bytes { break }
+      }
+      take(run.withUnsafeBufferPointer { gate.received($0, sizes, at: place, events: $0, at: now) })
+    }
+  }
+
   mutating func end(_ lane: String) { take(gate.received(.init(bytes: [0x2E], ended: [lane]), at: now)) }
   mutating func last() { take(gate.received(.init(bytes: Array("$".utf8), isLast: true), at: now)) }
 
@@ -428,6 +446,38 @@ struct StreamGateTests {
           let lane = ["a", "b"].randomElement(using: &random)!
           benches[0].text(text, lane: lane)
           benches[1].bit(text, lane: lane)
+        }
+        #expect(benches[0].asked == benches[1].asked && benches[0].released == benches[1].released)
+        #expect(benches[0].halted == benches[1].halted && benches[0].gate.heldBytes == benches[1].gate.heldBytes)
+        #expect(benches[0].gate.nextDeadline == benches[1].gate.nextDeadline)
+      }
+    }
+  }
+
+  /// Several bits at once are the same as one after the other.
+  @Test(arguments: StreamSettings.Mode.allCases, StreamSettings.Finding.allCases)
+  func bitsAreTheSameAtOnce(mode: StreamSettings.Mode, finding: StreamSettings.Finding) {
+    for seed in 0..<200 as Range<UInt64> {
+      var random = Random(seed: seed)
+      let (size, buffer) = (Int.random(in: 1...12, using: &random), [60, 1 << 20].randomElement(using: &random)!)
+      let bench = Bench(mode, size: size, buffer: buffer, finding: finding)
+      var benches = [bench, bench]
+      for step in 0..<40 {
+        if !benches[0].asked.isEmpty, Bool.random(using: &random) {
+          let passes = Int.random(in: 0..<10, using: &random) > 0
+          for index in 0..<2 { benches[index].answer(passes) }
+        } else if Int.random(in: 0..<8, using: &random) == 0 {
+          let pause = Duration.milliseconds(Int.random(in: 0...1500, using: &random))
+          for index in 0..<2 { benches[index].wait(pause) }
+        } else if Int.random(in: 0..<20, using: &random) == 0 {
+          for index in 0..<2 { benches[index].end("a") }
+        } else {
+          let texts = (0..<Int.random(in: 1...9, using: &random)).map { part in
+            String(repeating: "é", count: Int.random(in: 0...3, using: &random)) + "\(step)\(part)"
+          }
+          let lane = ["a", "b"].randomElement(using: &random)!
+          for text in texts { benches[0].bit(text, lane: lane) }
+          benches[1].bits(texts, lane: lane)
         }
         #expect(benches[0].asked == benches[1].asked && benches[0].released == benches[1].released)
         #expect(benches[0].halted == benches[1].halted && benches[0].gate.heldBytes == benches[1].gate.heldBytes)

@@ -6,17 +6,8 @@ import HTTPWire
 import ModelBackends
 
 /// A chat that went on to its upstreams: what was judged going in, and what comes back. A state machine that its loop calls
-/// for head, body and end; the one task of a chat waits for all of that together. Loop-confined.
-final class ChatCall: AnswerReader, @unchecked Sendable {
-  /// What came back.
-  private enum Outcome {
-    /// A stream whose head is there.
-    case stream(UpstreamAnswer)
-    /// All of an answer that is no stream.
-    case whole
-    case failed(APIError)
-  }
-
+/// for head, body and end, and the answer that comes of that. Loop-confined.
+final class ChatCall: AnswerReader, PendingAnswer, @unchecked Sendable {
   let exchange: ChatExchange
   /// What was judged going in; nil where there was nothing.
   let input: Verdict?
@@ -31,8 +22,10 @@ final class ChatCall: AnswerReader, @unchecked Sendable {
   private let attempt: UpstreamAttempt
   private let room: BudgetShare
   private var upstream: UpstreamAnswer?
-  private var outcome: Outcome?
-  private var waiting: UnsafeContinuation<Outcome, Never>?
+  /// The answer, until somebody asks for it.
+  private var answer: Answer?
+  private var isDone = false
+  private var then: ((Answer) -> Void)?
 
   /// Whether nothing of what goes in was found or left unjudged; only then can it be the beginning of what is remembered.
   var isInputClean: Bool { input?.isClean ?? true }
@@ -45,40 +38,33 @@ final class ChatCall: AnswerReader, @unchecked Sendable {
     self.endpoints = endpoints
     room = BudgetShare(of: endpoints.bodies)
     attempt = endpoints.chats.upstreams.attempt(exchange.candidates) { host in
-      UpstreamCall(host, path: exchange.api.path, method: "POST", head: exchange.request.head, body: body)
+      UpstreamCall(host, url: host.url(of: exchange.api), method: "POST", head: exchange.request.head, body: body)
     }
   }
 
   /// Puts it on the wire.
   func begin() { attempt.begin { self.answered($0) } }
 
-  /// The answer to the client, when it is there. A task that is cancelled takes the call off the wire.
-  func response() async -> ServerResponse {
-    let outcome: Outcome = await withTaskCancellationHandler {
-      await withUnsafeContinuation { continuation in
-        if let known = self.outcome { continuation.resume(returning: known) } else { waiting = continuation }
-      }
-    } onCancel: {
-      attempt.loop.execute { self.cancel() }
-    }
-    switch outcome {
-    case .stream(let answer): return endpoints.stream(self, answer)
-    case .whole: return await endpoints.unary(self).response()
-    case .failed(let error): return exchange.api.response(to: error)
-    }
+  func whenDone(_ then: @escaping (Answer) -> Void) {
+    if let answer { then(answer) } else { self.then = then }
+    answer = nil
   }
 
-  // MARK: On the loop
-
-  private func cancel() {
+  /// Takes it off the wire.
+  func cancel() {
     attempt.cancel()
     upstream?.cancel()
-    end(.failed(APIError(UpstreamPool.Failure.cancelled)))
+    fail(APIError(UpstreamPool.Failure.cancelled))
   }
+
+  /// One more verdict that its head tells of.
+  func tell(of verdict: Verdict) { ChatHeaders.append(verdict, to: &lines) }
+
+  // MARK: What comes back
 
   private func answered(_ result: UpstreamAttempt.Outcome) {
     switch result {
-    case .failure(let failure): end(.failed(APIError(failure)))
+    case .failure(let failure): fail(APIError(failure))
     case .success((let answer, let host)): take(answer, from: host)
     }
   }
@@ -86,17 +72,18 @@ final class ChatCall: AnswerReader, @unchecked Sendable {
   private func take(_ answer: UpstreamAnswer, from host: UpstreamPool.Host) {
     status = answer.status
     lines = ChatHeaders.incoming(answer.headers, of: host)
-    if let input { ChatHeaders.append(input, to: &lines) }
+    if let input { tell(of: input) }
     let media = answer.mediaType
-    if exchange.chat.isStreamed, status == 200, media == "text/event-stream" { return end(.stream(answer)) }
+    if exchange.chat.isStreamed, status == 200, media == "text/event-stream" {
+      return end(.now(endpoints.stream(self, answer)))
+    }
     guard media == "application/json" || media.hasSuffix("+json") else {
       answer.cancel()
       let expected = exchange.chat.isStreamed ? " and no event stream" : ""
-      return end(
-        .failed(
-          APIError(
-            status: 502, code: "upstream_wrong_content_type",
-            message: "the upstream answered \(status) with something that is not JSON\(expected)")))
+      return fail(
+        APIError(
+          status: 502, code: "upstream_wrong_content_type",
+          message: "the upstream answered \(status) with something that is not JSON\(expected)"))
     }
     upstream = answer
     answer.read(by: self)
@@ -105,28 +92,30 @@ final class ChatCall: AnswerReader, @unchecked Sendable {
   var wantsMore: Bool { true }
 
   func received(_ bytes: UnsafeBufferPointer<UInt8>) {
-    guard outcome == nil else { return }
+    guard !isDone else { return }
     body.append(contentsOf: bytes)
     room.hold(body.count)
     let most = endpoints.settings.answerBytes
     guard body.count > most else { return }
     upstream?.cancel()
-    end(
-      .failed(
-        APIError(
-          status: 502, code: "upstream_too_large", message: "the upstream's answer is larger than \(most) bytes")))
+    fail(
+      APIError(
+        status: 502, code: "upstream_too_large", message: "the upstream's answer is larger than \(most) bytes"))
   }
 
   func ended(_ failure: BackendFailure?) {
-    if let failure { end(.failed(APIError(UpstreamPool.Failure.failed(failure)))) } else { end(.whole) }
+    guard !isDone else { return }
+    if let failure { fail(APIError(UpstreamPool.Failure.failed(failure))) } else { end(endpoints.unary(self)) }
   }
 
-  /// Tells what came back, once.
-  private func end(_ outcome: Outcome) {
-    guard self.outcome == nil else { return }
-    self.outcome = outcome
-    upstream = nil
-    waiting?.resume(returning: outcome)
-    waiting = nil
+  private func fail(_ error: APIError) { if !isDone { end(.now(exchange.api.response(to: error))) } }
+
+  /// Tells the answer, once.
+  private func end(_ answer: Answer) {
+    guard !isDone else { return }
+    (isDone, upstream) = (true, nil)
+    guard let then else { return self.answer = answer }
+    self.then = nil
+    then(answer)
   }
 }

@@ -74,9 +74,9 @@ enum ChatHeaders {
       lines.append(contentsOf: UnsafeBufferPointer(text))
     }
     lines += names.verdict
-    lines += decision.verdict.rawValue.utf8
+    append(decision.verdict.rawValue, to: &lines)
     lines += names.action
-    lines += decision.action.rawValue.utf8
+    append(decision.action.rawValue, to: &lines)
     lines += names.policy
     append(verdict.policy.name, to: &lines)
     if !decision.violations.isEmpty {
@@ -98,7 +98,11 @@ enum ChatHeaders {
 
   /// A value; control characters in it are dropped, so that none begins a line of its own.
   private static func append(_ value: String, to lines: inout [UInt8]) {
-    for byte in value.utf8 where byte >= 0x20 && byte != 0x7F { lines.append(byte) }
+    let isAllowed = { (byte: UInt8) in byte >= 0x20 && byte != 0x7F }
+    var value = value
+    value.withUTF8 { bytes in
+      if bytes.allSatisfy(isAllowed) { lines.append(contentsOf: bytes) } else { lines += bytes.filter(isAllowed) }
+    }
   }
 
   private static func line(_ name: String) -> [UInt8] { Array("\r\n\(name): ".utf8) }

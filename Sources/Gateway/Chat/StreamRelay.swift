@@ -32,6 +32,9 @@ actor StreamRelay: AnswerReader {
   private var held: ArraySlice<HeldEvents> = []
   /// The gate's place of the lane that the last bit of text belonged to.
   private var lastLane: (number: Int, place: Int)?
+  /// Where bits of text are gathered until the gate takes them: what they say, and how much each of them is.
+  private var runText = OutputBuffer()
+  private var runBits: [StreamGate<Lane>.Bit] = []
   /// What lanes are that hold no plain text.
   private var kinds: [Lane: Part.Kind] = [:]
   private var usage: TokenUsage?
@@ -122,7 +125,7 @@ actor StreamRelay: AnswerReader {
   private func take(_ bytes: UnsafeBufferPointer<UInt8>) {
     guard !isOver, !gate.hasEnded else { return }
     do {
-      try parser.feed(bytes) { event in
+      try parser.feed(bytes, run: { takeBits($0) }) { event in
         take(event)
         return !isOver && !gate.hasEnded
       }
@@ -149,24 +152,72 @@ actor StreamRelay: AnswerReader {
 
   /// An event that is a bit of text and nothing else.
   private func take(_ bit: ChatStreamReader.Bit, of event: EventBytes) -> [StreamGate<Lane>.Action] {
-    let place: Int
-    if let lastLane, lastLane.number == bit.number {
-      place = lastLane.place
-    } else {
-      guard let known = gate.place(of: bit.lane) else { preconditionFailure("a bit of a lane that had none") }
-      (place, lastLane) = (known, (bit.number, known))
-      isPlain = isPlain && plain?.lane == bit.lane
-    }
-    plain?.text.append(contentsOf: bit.text)
-    if !isPlain || plain?.text.count ?? 0 > Self.plainBytes { (isPlain, plain) = (false, nil) }
-    if ending.needsEveryEvent {
-      held.append(.unread(Array(event.bytes)))
-    } else if case .bits(let count) = held.last {
-      held[held.endIndex - 1] = .bits(count + 1)
-    } else {
-      held.append(.bits(1))
-    }
+    let place = place(of: bit.lane, bit.number)
+    note(bit.text)
+    if ending.needsEveryEvent { held.append(.unread(Array(event.bytes))) } else { hold(bits: 1) }
     return gate.received(bit.text, at: place, event: event.bytes, at: loop.batchStart)
+  }
+
+  /// Takes the bits of text that these bytes begin with, as `take` takes each of them; how many bytes that were, nil where
+  /// the answer is over.
+  private func takeBits(_ bytes: UnsafeBufferPointer<UInt8>) -> Int? {
+    guard !ending.needsEveryEvent else { return 0 }
+    var taken = 0
+    while true {
+      let count = takeRun(UnsafeBufferPointer(rebasing: bytes[taken...]))
+      guard !isOver, !gate.hasEnded else { return nil }
+      guard count > 0 else { return taken }
+      taken += count
+    }
+  }
+
+  /// Takes those of one lane, up to the one that the gate has to look at.
+  private func takeRun(_ bytes: UnsafeBufferPointer<UInt8>) -> Int {
+    var (place, room) = (0, (characters: 0, bytes: 0))
+    let end = reader.bits(in: bytes) { lane, number in
+      place = self.place(of: lane, number)
+      room = gate.room(at: place)
+    } _: { text, event in
+      let characters = text.reduce(into: 0) { $0 &+= $1 & 0xC0 == 0x80 ? 0 : 1 }
+      runText.append(text)
+      runBits.append(.init(length: event, characters: characters))
+      room.characters -= characters
+      room.bytes -= text.count + event
+      return room.characters > 0 && room.bytes >= 0
+    }
+    guard end > 0 else { return 0 }
+    hold(bits: runBits.count)
+    let actions = runText.withUnsafeBytes { text in
+      let text = text.assumingMemoryBound(to: UInt8.self)
+      note(text)
+      let events = UnsafeBufferPointer(rebasing: bytes[..<end])
+      return gate.received(text, runBits, at: place, events: events, at: loop.batchStart)
+    }
+    runText.removeAll(keeping: Self.plainBytes)
+    runBits.removeAll(keepingCapacity: true)
+    apply(actions)
+    return end
+  }
+
+  private func place(of lane: Lane, _ number: Int) -> Int {
+    if let lastLane, lastLane.number == number { return lastLane.place }
+    guard let place = gate.place(of: lane) else { preconditionFailure("a bit of a lane that had none") }
+    lastLane = (number, place)
+    isPlain = isPlain && plain?.lane == lane
+    return place
+  }
+
+  private func note(_ text: UnsafeBufferPointer<UInt8>) {
+    plain?.text.append(contentsOf: text)
+    if !isPlain || plain?.text.count ?? 0 > Self.plainBytes { (isPlain, plain) = (false, nil) }
+  }
+
+  private func hold(bits count: Int) {
+    if case .bits(let before) = held.last {
+      held[held.endIndex - 1] = .bits(before + count)
+    } else {
+      held.append(.bits(count))
+    }
   }
 
   private static func gateEvent(_ event: EventBytes, _ step: ChatStreamStep) -> StreamGate<Lane>.Event {
@@ -336,7 +387,7 @@ actor StreamRelay: AnswerReader {
     }
     let text = String(decoding: plain.text, as: UTF8.self)
     let message = Message(role: .assistant, parts: [Part(path: plain.lane.path, kind: .text, text: text)])
-    endpoints.chats.judged.remember(exchange.chain.appending(message))
+    endpoints.chats.judged.remember(exchange.chain, with: message)
   }
 
   /// The comment before the last event, where there is something to say and it was not said yet.

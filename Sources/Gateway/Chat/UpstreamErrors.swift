@@ -4,10 +4,10 @@ import ModelBackends
 extension UpstreamCall {
   /// A caller's request as an upstream gets it.
   init(
-    _ host: UpstreamPool.Host, path: String, query: String? = nil, method: String, head: RequestHead, body: [UInt8]?
+    _ host: UpstreamPool.Host, url: String, method: String, head: RequestHead, body: [UInt8]?
   ) {
     self.init(
-      url: host.upstream.url + path + (query.map { "?" + $0 } ?? ""), method: method,
+      url: url, method: method,
       headers: ChatHeaders.outgoing(head, to: host, hasBody: body != nil), body: body,
       connectTimeout: host.upstream.connectTimeout, firstByteTimeout: host.upstream.firstByteTimeout,
       idleTimeout: host.upstream.idleTimeout, authorities: host.upstream.authorities)

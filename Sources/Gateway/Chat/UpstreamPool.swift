@@ -12,13 +12,19 @@ public final class UpstreamPool: Sendable {
     let breaker: CircuitBreaker
     private let registry: MetricRegistry
     private let ok: Counter
+    /// Where its APIs are.
+    private let urls: [(api: ChatAPI, url: String)]
 
     init(_ upstream: Upstream, registry: MetricRegistry) {
+      urls = upstream.family.apis.map { ($0, upstream.url + $0.path) }
       self.upstream = upstream
       self.registry = registry
       breaker = CircuitBreaker(upstream.breaker)
       ok = Self.calls(registry, upstream.name, "2xx")
     }
+
+    /// The URL of an API of its family.
+    func url(of api: ChatAPI) -> String { urls.first { $0.api == api }?.url ?? upstream.url + api.path }
 
     /// Only what is not usual looks its counter up, and takes a lock for it.
     func count(status: Int) { if status / 100 == 2 { ok.add() } else { count("\(status / 100)xx") } }
