@@ -131,6 +131,10 @@ public final class Gateway: Application {
       return APIError(
         status: 411, code: "length_required", message: "a body is needed, with Content-Length or chunked")
     }
+    // Its errors stand in its lines once it has begun; one that never begins is refused like any other request.
+    if head.body == .none, route.takesStream {
+      return APIError(status: 400, code: "incomplete_stream", message: "the stream ended without {\"end\": true}")
+    }
     // The usual value needs no reading.
     if !head.headers.only("content-type", is: "application/json") {
       guard head.headers.count("content-type") <= 1 else {

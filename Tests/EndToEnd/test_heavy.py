@@ -25,7 +25,9 @@ def test_schemathesis_finds_nothing(start, tmp_path):
     done = subprocess.run(
         [st, "run", server.url + "/openapi.json", "--max-examples", "100", "--seed", "1", "--no-color",
          # A text that is empty and a policy that is not loaded fit the schema and are refused all the same.
-         "--exclude-checks", "positive_data_acceptance"],
+         "--exclude-checks", "positive_data_acceptance",
+         # Lines of JSON it cannot write; what is wrong with them is told in lines too (test_classify_stream.py).
+         "--exclude-path", "/v1/classify/stream"],
         capture_output=True, text=True, cwd=tmp_path, timeout=900)
     assert done.returncode == 0, done.stdout[-8000:]
     assert server.process.poll() is None
