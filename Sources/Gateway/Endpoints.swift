@@ -83,14 +83,23 @@ final class Endpoints: Sendable {
         gate.leave()
         return .now(response(verdict, classify, request))
       }
-      return .later {
-        defer { self.gate.leave() }
-        return self.response(await judgement.finish(), classify, request)
+      let permit = Permit(of: gate)
+      return wait(for: judgement) { verdict in
+        withExtendedLifetime(permit) { self.response(verdict, classify, request) }
       }
     } catch {
       gate.leave()
       return .now(error.response())
     }
+  }
+
+  /// What `answer` makes of a verdict that is not there at once: without a task where the judge takes none. It is not asked
+  /// where the client has left.
+  private func wait(
+    for judgement: Judgement, _ answer: @escaping @Sendable (Verdict) -> ServerResponse
+  ) -> Answer {
+    guard let verdict = judgement.begin() else { return .later { answer(await judgement.finish()) } }
+    return .pending(VerdictAnswer(verdict, answer))
   }
 
   private func classifyLong(_ request: ServerRequest) async throws(APIError) -> ServerResponse {
@@ -199,6 +208,9 @@ final class Endpoints: Sendable {
         guard response.body.count >= self.settings.gzipBytes else { return response }
         return await self.compressedInLane(response)
       }
+    case .pending(let pending):
+      guard ContentCoding.acceptsGzip(head) else { return answer }
+      return .pending(MappedAnswer(pending) { self.compressed($0, for: head) })
     }
   }
 

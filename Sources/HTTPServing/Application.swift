@@ -59,6 +59,17 @@ public enum Answer: Sendable {
   case now(ServerResponse)
   /// After waiting: run as a task on the connection's loop, cancelled when the client leaves.
   case later(@Sendable () async -> ServerResponse)
+  /// When others on the connection's loop have done their part: waited for without a task.
+  case pending(any PendingAnswer)
+}
+
+/// An answer that comes about on its connection's loop, by calls from there. To wait for it takes no task, which costs more
+/// than all else that is done to wait.
+public protocol PendingAnswer: AnyObject, Sendable {
+  /// Calls `then` once with what came of it: on the loop, perhaps at once. Call once, on the loop.
+  func whenDone(_ then: @escaping (Answer) -> Void)
+  /// Nobody wants it any more; `then` is called all the same. Call on the loop, and not from inside of `then`.
+  func cancel()
 }
 
 /// A request whose body was read, or is read as it comes.

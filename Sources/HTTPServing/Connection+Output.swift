@@ -13,6 +13,7 @@ extension Connection {
     switch handler.respond(to: request) {
     case .now(let response): deliver(response)
     case .later(let work): run(work)
+    case .pending(let answer): wait(for: answer)
     }
   }
 

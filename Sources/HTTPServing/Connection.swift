@@ -16,7 +16,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     case head
     /// The body of an admitted request comes in.
     case body
-    /// The application works, as a task. It may be reading the body.
+    /// The application works, as a task or by calls of the loop. It may be reading the body.
     case answering
     /// An answer goes out in pieces while the application works on it, as a task. It may be reading the body.
     case streaming(then: Next)
@@ -53,6 +53,10 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
   /// Whether the answer stands in the loop's buffer and leaves with the others of this batch.
   var isQueued = false
   var task: Task<Void, Never>?
+  /// The answer that is waited for without a task, what came of it, and whether it was called off.
+  private var pending: (any PendingAnswer)?
+  private var arrived: Answer?
+  private var isCalledOff = false
 
   var canRead = true
   private var registration: Registration?
@@ -112,7 +116,8 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     registration = nil
     timer?.cancel()
     timer = nil
-    task?.cancel()
+    callOff()
+    (pending, arrived) = (nil, nil)
     if resets { transport.reset() } else { transport.close() }
     context.remove(self)
     if hasHandshake {
@@ -131,7 +136,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
       (canRead, endIsNear) = (true, true)
       // Nobody is left to read an answer, so nothing more is spent on one.
       if case .streaming = phase { return abandon() }
-      task?.cancel()
+      callOff()
     } else if readiness.contains(.peerClosed) {
       (canRead, endIsNear, peerHasClosed) = (true, true, true)
       if case .answering = phase { setDeadline(.now + limits.halfCloseTime) }
@@ -144,7 +149,9 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     switch phase {
     case .closed: return
     // What stands behind the request is left unread until it is answered.
-    case .answering: guard readsStream else { return }
+    case .answering:
+      if let arrived { return answered(arrived) }
+      guard readsStream else { return }
     case .streaming: guard readsStream || sendPieces() else { return }
     default: break
     }
@@ -225,17 +232,50 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     }
   }
 
+  /// Waits for an answer that comes about on the loop.
+  func wait(for answer: any PendingAnswer) {
+    phase = .answering
+    if peerHasClosed { setDeadline(.now + limits.halfCloseTime) } else { clearDeadline() }
+    (pending, isCalledOff) = (answer, false)
+    // Whoever tells may be in the middle of something else, so it is taken up in a turn of its own.
+    answer.whenDone {
+      guard !self.isClosed else { return }
+      self.arrived = $0
+      self.loop.yield(to: self)
+    }
+  }
+
+  private func answered(_ answer: Answer) {
+    (pending, arrived) = (nil, nil)
+    switch answer {
+    case .now(let response): worked(response, isCancelled: isCalledOff)
+    case .later(let work): isCalledOff ? gaveUp() : run(work)
+    case .pending(let next): isCalledOff ? gaveUp() : wait(for: next)
+    }
+  }
+
+  /// Tells who works on the answer that nobody waits for it.
+  private func callOff() {
+    task?.cancel()
+    guard let pending, !isCalledOff else { return }
+    isCalledOff = true
+    pending.cancel()
+  }
+
   private func worked(_ response: ServerResponse, isCancelled: Bool) {
     loop.preconditionOnLoop()
     task = nil
     guard !isClosed else { return }
-    guard !isCancelled else {
-      finish(status: nil, bytes: 0)
-      return end()
-    }
+    guard !isCancelled else { return gaveUp() }
     clearDeadline()
     deliver(response)
     advance()
+  }
+
+  /// The client has left before its answer was there.
+  private func gaveUp() {
+    finish(status: nil, bytes: 0)
+    end()
   }
 
   // MARK: Ends
@@ -249,7 +289,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
   func cut() {
     switch phase {
     // Its end follows when the task has come to its own.
-    case .answering: task?.cancel()
+    case .answering: callOff()
     case .streaming: abandon()
     default:
       if exchange.isOpen { finish(status: nil, bytes: 0) }
@@ -293,7 +333,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
 
   private func timedOut() {
     switch phase {
-    case .answering: task?.cancel()
+    case .answering: callOff()
     case .streaming: if !clientTakesBytes() { abandon() }
     case .head where exchange.isOpen: fail(.timeout)
     case .body:
