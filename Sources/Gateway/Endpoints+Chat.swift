@@ -135,11 +135,12 @@ extension Endpoints {
   }
 }
 
-/// A place among the chats that are under way; it is given back when nobody holds it any more, however that comes about.
+/// A place among those that are under way; it is given back when nobody holds it any more, however that comes about.
 final class Permit: Sendable {
   private let gate: AdmissionGate
 
-  private init(of gate: AdmissionGate) { self.gate = gate }
+  /// A place that was taken.
+  init(of gate: AdmissionGate) { self.gate = gate }
 
   /// A place that nobody has to wait for; nil where there is none.
   static func takeAtOnce(from gate: AdmissionGate) -> Permit? { gate.tryEnter() ? Permit(of: gate) : nil }

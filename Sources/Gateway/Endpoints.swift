@@ -83,14 +83,23 @@ final class Endpoints: Sendable {
         gate.leave()
         return .now(response(verdict, classify, request))
       }
-      return .later {
-        defer { self.gate.leave() }
-        return self.response(await judgement.finish(), classify, request)
+      let permit = Permit(of: gate)
+      return wait(for: judgement) { verdict in
+        withExtendedLifetime(permit) { self.response(verdict, classify, request) }
       }
     } catch {
       gate.leave()
       return .now(error.response())
     }
+  }
+
+  /// What `answer` makes of a verdict that is not there at once: without a task where the judge takes none. It is not asked
+  /// where the client has left.
+  private func wait(
+    for judgement: Judgement, _ answer: @escaping @Sendable (Verdict) -> ServerResponse
+  ) -> Answer {
+    guard let verdict = judgement.begin() else { return .later { answer(await judgement.finish()) } }
+    return .pending(VerdictAnswer(verdict, answer))
   }
 
   private func classifyLong(_ request: ServerRequest) async throws(APIError) -> ServerResponse {

@@ -57,6 +57,12 @@ public struct CascadeJudge: Judge {
     first.judgeAtOnce(request).flatMap { settled($0, request) }
   }
 
+  /// The second judge's, where the first is not sure and takes no waiting to say so.
+  public func begin(_ request: JudgeRequest) -> (any PendingReport)? {
+    guard let report = first.judgeAtOnce(request), settled(report, request) == nil else { return nil }
+    return second.begin(request)
+  }
+
   /// Asks the first judge, and the second where that is not sure.
   public func judge(_ request: JudgeRequest) async -> JudgeReport {
     if let report = settled(await first.judge(request), request) { return report }

@@ -17,6 +17,9 @@ public protocol Judge: Sendable {
   /// What `judge` would report, where that needs no waiting and less than ~100 µs; nil otherwise.
   func judgeAtOnce(_ request: JudgeRequest) -> JudgeReport?
 
+  /// Begins what `judge` does without a task; nil where it takes one. Call on an event loop.
+  func begin(_ request: JudgeRequest) -> (any PendingReport)?
+
   /// Whether the judge can answer now. For readiness.
   func health(deadline: ContinuousClock.Instant) async -> JudgeHealth
 }
@@ -24,6 +27,17 @@ public protocol Judge: Sendable {
 extension Judge {
   /// Most judges have to ask somebody.
   public func judgeAtOnce(_ request: JudgeRequest) -> JudgeReport? { nil }
+
+  /// Most judges wait for something besides the loop.
+  public func begin(_ request: JudgeRequest) -> (any PendingReport)? { nil }
+}
+
+/// A report that comes about on an event loop, by calls from there and without a task.
+public protocol PendingReport: AnyObject, Sendable {
+  /// Calls `then` once with the report: on the loop, perhaps at once. Call once, on the loop.
+  func whenDone(_ then: @escaping (JudgeReport) -> Void)
+  /// Gives up what nobody has answered yet; `then` is called all the same. Call on the loop, and not from inside of `then`.
+  func cancel()
 }
 
 /// Whether a judge can answer.

@@ -57,6 +57,22 @@ public struct Judgement: Sendable {
     return verdict(of: checked(report, unscored, at: ended), by: seat, unscored: unscored, failed: nil, ended: ended)
   }
 
+  /// Begins to judge without a task; nil where `finish` has to be waited for. Call on an event loop.
+  public func begin() -> PendingVerdict? {
+    guard phrases != nil, request.deadline.instant > started, let report = seat.judge.begin(request) else { return nil }
+    return PendingVerdict(self, report)
+  }
+
+  /// What is made of a report that was waited for without a task.
+  fileprivate func outcome(of report: JudgeReport, isCancelled: Bool) -> PendingVerdict.Outcome {
+    let (unscored, now) = (unscored(seat), ContinuousClock.now)
+    let report = checked(report, unscored, at: now)
+    if let fallback, !isCancelled, isWorthAnotherTry(report) {
+      return .later { await self.verdict(in: report, by: fallback) }
+    }
+    return .verdict(verdict(of: report, by: seat, unscored: unscored, failed: nil, ended: now))
+  }
+
   /// The verdict, however long the judge takes.
   public func finish() async -> Verdict {
     guard phrases == nil, let lane else { return await judged() }
@@ -74,9 +90,14 @@ public struct Judgement: Sendable {
 
   private func judged() async -> Verdict {
     let report = await report(of: seat)
-    guard let fallback, isWorthAnotherTry(report) else {
+    guard let fallback, !Task.isCancelled, isWorthAnotherTry(report) else {
       return verdict(of: report, by: seat, unscored: unscored(seat), failed: nil)
     }
+    return await verdict(in: report, by: fallback)
+  }
+
+  /// The verdict of another judge, in the place of this report.
+  private func verdict(in report: JudgeReport, by fallback: JudgeSeat) async -> Verdict {
     var second = await self.report(of: fallback)
     second.events.formUnion(report.events.union(.fallback))
     // What the first judge did deliver still counts.
@@ -172,12 +193,11 @@ public struct Judgement: Sendable {
     }
   }
 
-  /// Whether another judge might do better, while there is time and somebody to tell.
+  /// Whether another judge might do better.
   private func isWorthAnotherTry(_ report: JudgeReport) -> Bool {
-    !Task.isCancelled
-      && report.observations.contains { observation in
-        if case .failed(let reason, _) = observation { reason.isOfTheJudge } else { false }
-      }
+    report.observations.contains { observation in
+      if case .failed(let reason, _) = observation { reason.isOfTheJudge } else { false }
+    }
   }
 
   // MARK: Masking
@@ -192,5 +212,35 @@ public struct Judgement: Sendable {
       }
       return MaskedMessage(index: index, message: message)
     }
+  }
+}
+
+/// A verdict that comes about on an event loop, by calls from there and without a task. Confined to the loop.
+public final class PendingVerdict: @unchecked Sendable {
+  /// What came of the judgement.
+  public enum Outcome: Sendable {
+    case verdict(Verdict)
+    /// Another judge has to be waited for.
+    case later(@Sendable () async -> Verdict)
+  }
+
+  private let judgement: Judgement
+  private let report: any PendingReport
+  private var isCancelled = false
+
+  fileprivate init(_ judgement: Judgement, _ report: any PendingReport) {
+    self.judgement = judgement
+    self.report = report
+  }
+
+  /// Calls `then` once with what came of it: on the loop, perhaps at once. Call once, on the loop.
+  public func whenDone(_ then: @escaping (Outcome) -> Void) {
+    report.whenDone { then(self.judgement.outcome(of: $0, isCancelled: self.isCancelled)) }
+  }
+
+  /// Nobody wants it any more; `then` is called all the same. Call on the loop, and not from inside of `then`.
+  public func cancel() {
+    isCancelled = true
+    report.cancel()
   }
 }

@@ -9,7 +9,7 @@ struct Question: Sendable {
   private let turns: [RenderedTurn]
 
   /// All messages that have a place in a prompt.
-  var messages: Set<Int> { Set(turns.flatMap(\.messages)) }
+  var messages: [Int] { turns.flatMap(\.messages) }
 
   /// Nil where the run would not be the last turn of the prompt.
   init?(run: [Int], parts: [PartPath], request: JudgeRequest, profile: ModelProfile) {
@@ -22,9 +22,10 @@ struct Question: Sendable {
       if all[index].role.side.opposes(side) { break }
       if all[index].role.side == side, !run.contains(index) { omitted.insert(index) }
     }
-    var turns = profile.turns(of: Conversation(Array(all[...last])), omitting: omitted).turns
+    let read = last == all.count - 1 ? request.conversation : Conversation(Array(all[...last]))
+    var turns = profile.turns(of: read, omitting: omitted).turns
     if profile.reach == .exchange { turns = turns.suffix(side == .output ? 2 : 1) }
-    guard let judged = turns.last, judged.side == side, Set(judged.messages) == Set(run) else { return nil }
+    guard let judged = turns.last, judged.side == side, judged.messages == run else { return nil }
     self.turns = turns
     self.parts = parts
   }
@@ -33,7 +34,7 @@ struct Question: Sendable {
   struct Windows: Sendable {
     var prompts: [[RenderedTurn]]
     /// The messages that the model reads.
-    var used: Set<Int>
+    var used: [Int]
   }
 
   /// The windows of `tokens` each; nil where it would take more than `most` of them.
@@ -46,6 +47,7 @@ struct Question: Sendable {
     let room = max(64, tokens)
     let size = TokenEstimate.tokens(judged.text)
     if size <= room {
+      if turns.count == 1 { return Windows(prompts: [turns], used: judged.messages) }
       var left = room - size
       var kept: [RenderedTurn] = []
       for turn in turns.dropLast().reversed() {
@@ -54,7 +56,7 @@ struct Question: Sendable {
         left -= cost
         kept.insert(turn, at: 0)
       }
-      return Windows(prompts: [kept + [judged]], used: Set((kept + [judged]).flatMap(\.messages)))
+      return Windows(prompts: [kept + [judged]], used: (kept + [judged]).flatMap(\.messages))
     }
     var before: [RenderedTurn] = []
     if var previous = turns.dropLast().last {
@@ -66,7 +68,7 @@ struct Question: Sendable {
     guard pieces.count <= most else { return nil }
     return Windows(
       prompts: pieces.map { before + [RenderedTurn(side: judged.side, text: $0, messages: judged.messages)] },
-      used: Set(judged.messages))
+      used: judged.messages)
   }
 }
 
@@ -80,7 +82,13 @@ enum TokenEstimate {
 
   /// The tokens of a text, rounded up.
   static func tokens(_ text: String) -> Int {
-    if text.utf8.allSatisfy({ $0 < 0x80 }) { return (text.utf8.count + 2) / 3 }
+    var text = text
+    let isASCII = text.withUTF8 { text in
+      var bits: UInt8 = 0
+      for byte in text { bits |= byte }
+      return bits < 0x80
+    }
+    if isASCII { return (text.utf8.count + 2) / 3 }
     return (text.unicodeScalars.reduce(0) { $0 + cost($1) } + 2) / 3
   }
 

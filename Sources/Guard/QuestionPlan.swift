@@ -1,4 +1,5 @@
 import Conversations
+import ModelBackends
 import Policies
 
 /// What a model judge asks under one policy and direction: everything that is the same for all conversations, made once.
@@ -13,15 +14,27 @@ struct QuestionPlan: Sendable {
     let frame: PromptFrame
     /// What the answer can be.
     let constraint: AnswerConstraint?
+    /// The same for the servers of the judge, by whose turn is asked about; nil where the prompt has its conversation in
+    /// more than one place, or the servers are given none.
+    let (inputFrame, outputFrame): (RequestFrame?, RequestFrame?)
     /// Whether the answer is about the one category of the block, whatever it names.
     let isAboutOne: Bool
 
-    init(_ number: Int, _ block: ModelProfile.CategoryBlock, _ profile: ModelProfile, isAboutOne: Bool) {
+    init(_ number: Int, _ block: ModelProfile.CategoryBlock, of maker: Maker, isAboutOne: Bool) {
       self.number = number
       self.block = block
       self.isAboutOne = isAboutOne
-      frame = PromptFrame(profile, block)
-      constraint = profile.constraint(for: block)
+      let frame = PromptFrame(maker.profile, block)
+      let constraint = maker.profile.constraint(for: block)
+      self.frame = frame
+      self.constraint = constraint
+      func framed(_ texts: [String]) -> RequestFrame? {
+        guard texts.count == 2, maker.asking == .prompt || maker.asking == .message else { return nil }
+        return RequestFrame(
+          for: maker.pool, before: texts[0], after: texts[1], isMessage: maker.asking == .message,
+          constraint: constraint, maximumTokens: maker.profile.answerTokens)
+      }
+      (inputFrame, outputFrame) = (framed(frame.input), framed(frame.output))
     }
   }
 
@@ -35,6 +48,7 @@ struct QuestionPlan: Sendable {
   /// Makes plans for one judge.
   struct Maker: Sendable {
     let profile: ModelProfile
+    let pool: BackendPool
     let asking: ModelJudge.Asking
     let mode: ModelJudge.Mode
     let contextTokens: Int?
@@ -43,10 +57,11 @@ struct QuestionPlan: Sendable {
     private static let spareTokens = 128
 
     init(
-      profile: ModelProfile, asking: ModelJudge.Asking, mode: ModelJudge.Mode, contextTokens: Int?,
-      builtin: [String: Taxonomy]
+      profile: ModelProfile, pool: BackendPool, asking: ModelJudge.Asking, mode: ModelJudge.Mode,
+      contextTokens: Int?, builtin: [String: Taxonomy]
     ) {
       self.profile = profile
+      self.pool = pool
       self.asking = asking
       self.mode = mode
       self.contextTokens = contextTokens
@@ -62,7 +77,7 @@ struct QuestionPlan: Sendable {
         : profile.block(for: policy, direction: direction, builtin: builtin)
       let isEach = mode == .onePerCategory && !isNative && !block.entries.isEmpty
       let questions = (isEach ? block.separated : [block]).enumerated().map { number, block in
-        Asked(number, block, profile, isAboutOne: isEach)
+        Asked(number, block, of: self, isAboutOne: isEach)
       }
       let frame = PromptFrame(profile, block)
       let window = min(profile.contextTokens, contextTokens ?? .max)

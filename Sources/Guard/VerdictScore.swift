@@ -21,7 +21,8 @@ struct VerdictScore: Equatable {
     if !candidates.contains(where: { $0.text == token.text }) { candidates.append((token.text, token.logprob)) }
     for candidate in candidates {
       let text = Self.letters(candidate.text)
-      guard text.count >= 2 else { continue }
+      // To count characters takes longer than all else, and letters of ASCII are one each.
+      guard text.utf8.count >= 2, text.utf8.allSatisfy({ $0 < 0x80 }) || text.count >= 2 else { continue }
       if words.unsafe.contains(where: { $0.hasPrefix(text) }) { unsafe += exp(candidate.logprob) }
       if words.safe.contains(where: { $0.hasPrefix(text) }) { safe += exp(candidate.logprob) }
     }

@@ -60,10 +60,10 @@ public struct VerdictKey: Hashable, Sendable {
 /// Where completed judgements are kept for those who ask the same again. A store that processes share can stand in the
 /// place of the one in memory.
 public protocol VerdictStore: Sendable {
-  /// A judgement that is not too old; nil where there is none.
-  func reading(for key: VerdictKey) async -> Reading?
-  /// Keeps a judgement for a while.
-  func store(_ reading: Reading, for key: VerdictKey) async
+  /// Tells of a judgement that is not too old, nil where there is none: once, at once or later, from anywhere.
+  func reading(for key: VerdictKey, _ then: @escaping @Sendable (Reading?) -> Void)
+  /// Keeps a judgement for a while. Nobody waits for that.
+  func store(_ reading: Reading, for key: VerdictKey)
 }
 
 /// Judgements in memory, bounded in bytes and age.
@@ -99,8 +99,11 @@ public final class MemoryVerdictStore: VerdictStore {
   /// About how many bytes are kept.
   public var bytes: Int { state.withLock { $0.young.bytes + $0.old.bytes } }
 
+  /// Tells at once of a judgement that is not too old.
+  public func reading(for key: VerdictKey, _ then: @escaping @Sendable (Reading?) -> Void) { then(reading(for: key)) }
+
   /// A judgement that is not too old.
-  public func reading(for key: VerdictKey) -> Reading? {
+  func reading(for key: VerdictKey) -> Reading? {
     let now = ContinuousClock.now
     return state.withLock { state in
       if let entry = state.young.entries[key] { return entry.end > now ? entry.reading : nil }

@@ -8,7 +8,8 @@ public final class BackendHost: Sendable {
   public var backend: Backend { client.backend }
   let client: BackendClient
   let breaker: CircuitBreaker
-  private let gate: AdmissionGate
+  /// Whose turn it is.
+  let gate: AdmissionGate
   private let metrics: BackendMetrics
 
   /// A server that nothing is known of yet.
@@ -32,34 +33,27 @@ public final class BackendHost: Sendable {
   /// Calls under way and waiting.
   var load: Int { gate.inFlight + gate.queued }
 
-  /// Makes a call that the breaker has admitted, when its turn comes.
-  func ask(
-    _ request: ModelRequest, limit: CallLimit, trace: String?
-  ) async throws(BackendFailure) -> ModelAnswer {
-    guard await gate.enter(until: limit.instant) else {
-      breaker.record(.nothing)
-      let failure = Task.isCancelled ? BackendFailure.cancelled : limit.instant <= .now ? limit.failure : .overloaded
-      metrics.record(failure.code)
-      throw failure
-    }
-    defer { gate.leave() }
-    let start = ContinuousClock.now
-    do throws(BackendFailure) {
-      let answer = try await client.ask(request, limit: limit, trace: trace)
-      if let cut = answer.cut {
-        breaker.record(cut.outcome)
-        metrics.record(cut.code, took: .now - start)
-      } else {
-        breaker.record(.success)
-        metrics.record("ok", took: .now - start, answer.usage)
-      }
-      return answer
-    } catch {
-      breaker.record(error.outcome)
-      metrics.record(error.code, took: .now - start)
-      throw error
+  // MARK: Calls
+
+  /// Takes note of a call that was waited for and never made.
+  func record(unmade failure: BackendFailure) {
+    breaker.record(.nothing)
+    metrics.record(failure.code)
+  }
+
+  /// Takes note of what came of a call, and how long that took.
+  func record(_ result: Result<ModelAnswer, BackendFailure>, took: Duration) {
+    switch result {
+    case .success(let answer):
+      breaker.record(answer.cut?.outcome ?? .success)
+      metrics.record(answer.cut?.code ?? "ok", took: took, answer.cut == nil ? answer.usage : nil)
+    case .failure(let failure):
+      breaker.record(failure.outcome)
+      metrics.record(failure.code, took: took)
     }
   }
+
+  // MARK: Health
 
   /// The names of the models that the server serves; nil where it tells none.
   public func models(deadline: ContinuousClock.Instant) async throws(BackendFailure) -> [String]? {

@@ -18,11 +18,11 @@ public struct CallEvents: OptionSet, Sendable, Hashable {
   public static let answerCut = CallEvents(rawValue: 128)
 }
 
-/// The servers of one judge. A call goes to the one with the least to do; where it fails or is late, to another.
+/// The servers of one judge. A call goes to the one with the least to do; where it fails or is late, to another: `PoolCall`.
 public final class BackendPool: Sendable {
   /// The servers, one or more.
   public let hosts: [BackendHost]
-  private let budget = RetryBudget()
+  let budget = RetryBudget()
 
   /// A pool of servers that answer alike.
   public init(_ hosts: [BackendHost]) {
@@ -30,57 +30,19 @@ public final class BackendPool: Sendable {
     self.hosts = hosts
   }
 
-  /// Asks until a server gives an answer that `read` understands, or nobody is left to ask.
-  ///
-  /// Every server is asked once: none gets more than it would without the others. While others can be asked, a call gets
-  /// a share of the time until the deadline, and a server that does not answer within it is passed over. Where all have
-  /// failed in a way that may pass, one is asked once more, after a moment; that is paid for by a budget (a tenth of all
-  /// calls).
-  public func ask<Value: Sendable>(
-    _ request: ModelRequest, deadline: ContinuousClock.Instant, trace: String? = nil,
-    read: (ModelAnswer) -> Value?
-  ) async -> (result: Result<Value, BackendFailure>, events: CallEvents) {
-    budget.deposit()
-    var events: CallEvents = []
-    var tried: Set<Int> = []
-    var last: BackendFailure?
-    while true {
-      if let last, events.contains(.retry), !tried.isEmpty { return (.failure(last), events) }
-      guard let index = next(except: tried, &events) else {
-        guard let failure = last else { return (.failure(.breakerOpen), events) }
-        guard failure.isWorthRetry, !events.contains(.retry), budget.withdraw() else {
-          return (.failure(failure), events)
-        }
-        events.insert(.retry)
-        tried = []
-        // Who was refused together must not come back together.
-        await Alarm.wait(until: .now + .milliseconds(Int.random(in: 5...50)))
-        continue
-      }
-      if last != nil, !events.contains(.retry) { events.insert(.failover) }
-      tried.insert(index)
-      do throws(BackendFailure) {
-        let limit = CallLimit(
-          deadline: deadline, keepingTimeFor: events.contains(.retry) ? [] : timeouts(except: tried))
-        let answer = try await hosts[index].ask(request, limit: limit, trace: trace)
-        guard let value = read(answer) else { throw answer.cut ?? .unparsable }
-        if answer.cut != nil { events.insert(.answerCut) }
-        return (.success(value), events)
-      } catch {
-        last = error
-        if !error.isWorthFailover { return (.failure(error), events) }
-      }
-    }
-  }
+  /// The loop that a question of this moment belongs on.
+  public var loop: EventLoop { EventLoop.current ?? hosts[0].client.group.next() }
 
   /// How long those servers may take that were not tried and can be asked.
-  private func timeouts(except tried: Set<Int>) -> [Duration] {
-    hosts.indices.filter { !tried.contains($0) && hosts[$0].breaker.wouldAdmit() }.map { hosts[$0].backend.timeout }
+  func timeouts(except tried: [Int]) -> [Duration] {
+    if hosts.count == 1 { return [] }
+    return hosts.indices.filter { !tried.contains($0) && hosts[$0].breaker.wouldAdmit() }
+      .map { hosts[$0].backend.timeout }
   }
 
   /// The server with the least to do that was not tried and whose breaker admits a call; one that was late a moment ago
   /// comes last.
-  private func next(except tried: Set<Int>, _ events: inout CallEvents) -> Int? {
+  func next(except tried: [Int], _ events: inout CallEvents) -> Int? {
     if hosts.count == 1 {
       if tried.isEmpty, hosts[0].breaker.admit() { return 0 }
       if tried.isEmpty { events.insert(.breakerOpen) }

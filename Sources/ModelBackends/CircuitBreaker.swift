@@ -1,4 +1,5 @@
 import Locking
+import Synchronization
 
 /// Whether a server may be called: after several failures in a row it is left alone for a while, then tried with a single
 /// call, and left alone for longer where that fails too.
@@ -41,16 +42,21 @@ public final class CircuitBreaker: Sendable {
     var failures = 0
     var factor = 1
     var lateUntil: ContinuousClock.Instant?
+
+    var isQuiet: Bool { phase == .closed && failures == 0 && factor == 1 && lateUntil == nil }
   }
 
   private let settings: Settings
   private let state = Locked(State())
+  /// Whether nothing has failed since the last success: then neither a call nor its success changes anything, and the usual
+  /// way takes no lock.
+  private let isQuiet = Atomic<Bool>(true)
 
   /// A breaker that lets everything through.
   public init(_ settings: Settings) { self.settings = settings }
 
   /// Whether calls are kept away now.
-  public var isOpen: Bool { state.withLock { $0.phase != .closed } }
+  public var isOpen: Bool { !isQuiet.load(ordering: .acquiring) && state.withLock { $0.phase != .closed } }
 
   /// Whether `admit` would let a call through.
   func wouldAdmit(now: ContinuousClock.Instant = .now) -> Bool {
@@ -69,8 +75,10 @@ public final class CircuitBreaker: Sendable {
   }
 
   /// Whether a call may be made. Who makes one records its outcome once, whatever it is.
-  public func admit(now: ContinuousClock.Instant = .now) -> Bool {
-    state.withLock { state in
+  public func admit(now: @autoclosure () -> ContinuousClock.Instant = .now) -> Bool {
+    if isQuiet.load(ordering: .acquiring) { return true }
+    let now = now()
+    return state.withLock { state in
       switch state.phase {
       case .closed: return true
       case .probing: return false
@@ -83,8 +91,11 @@ public final class CircuitBreaker: Sendable {
   }
 
   /// Takes note of what became of a call.
-  public func record(_ outcome: Outcome, now: ContinuousClock.Instant = .now) {
+  public func record(_ outcome: Outcome, now: @autoclosure () -> ContinuousClock.Instant = .now) {
+    if outcome == .success || outcome == .nothing, isQuiet.load(ordering: .acquiring) { return }
+    let now = now()
     state.withLock { state in
+      defer { isQuiet.store(state.isQuiet, ordering: .releasing) }
       if outcome == .late { state.lateUntil = now + settings.pause }
       switch (outcome, state.phase) {
       case (.success, _): state = State()

@@ -58,12 +58,20 @@ protocol DialectFormat: Sendable {
   var modelsPath: String? { get }
   /// The body of a call, without what the configuration adds.
   func body(_ request: ModelRequest, backend: Backend) -> JSONObject
+  /// Whether nothing in the body depends on the prompt but the string that is the prompt.
+  var isFramed: Bool { get }
   /// Reads an answer; unknown members are ignored, so that a server may add to it.
   func answer(_ json: JSON, to request: ModelRequest, backend: Backend) throws(BackendFailure) -> ModelAnswer
+  /// Reads a usual answer by its bytes and without a tree of values; nil where it is anything else, right or wrong. What it
+  /// takes, `answer` takes too, and makes the same of it.
+  func plainAnswer(_ bytes: [UInt8], to question: ModelQuestion) -> ModelAnswer?
 }
 
 extension DialectFormat {
   var modelsPath: String? { "/models" }
+  var isFramed: Bool { true }
+
+  func plainAnswer(_ bytes: [UInt8], to question: ModelQuestion) -> ModelAnswer? { nil }
 
   /// The names of the models in an answer, in the shapes of OpenAI, Ollama and TGI; nil where it has none of them.
   func models(_ json: JSON) -> [String]? {

@@ -11,6 +11,9 @@ struct OllamaFormat: DialectFormat {
   var probePath: String? { "/api/version" }
   var modelsPath: String? { "/api/tags" }
 
+  /// Its window follows the length of the prompt.
+  var isFramed: Bool { false }
+
   func body(_ request: ModelRequest, backend: Backend) -> JSONObject {
     var object = JSONObject()
     object["model"] = .string(backend.model)

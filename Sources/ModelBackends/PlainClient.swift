@@ -30,8 +30,25 @@ final class PlainClient: @unchecked Sendable {
   /// Puts a call on the wire; nil where it is none for this client.
   func begin(_ call: UpstreamCall, into sink: any TransferSink) -> PlainTransfer? {
     guard let route = route(call.url), PlainTransfer.takes(call) else { return nil }
-    let transfer = PlainTransfer(call, to: route, on: loop, into: sink)
-    if let connection = route.origin.idle.popLast() {
+    return begin(
+      PlainTransfer(
+        call, lines: PlainTransfer.lines(call.headers), sending: call.body, within: call.timeout, to: route, on: loop,
+        into: sink))
+  }
+
+  /// The same for a call that was prepared.
+  func begin(
+    _ call: PreparedCall, lines: [UInt8], sending body: [UInt8], within timeout: Duration,
+    into sink: any TransferSink
+  ) -> PlainTransfer? {
+    guard call.isPlain, let route = route(call.call.url) else { return nil }
+    return begin(
+      PlainTransfer(
+        call.call, lines: lines, sending: body, within: timeout, to: route, on: loop, into: sink))
+  }
+
+  private func begin(_ transfer: PlainTransfer) -> PlainTransfer {
+    if let connection = transfer.route.origin.idle.popLast() {
       idleCount -= 1
       connection.carry(transfer)
     } else {
@@ -85,7 +102,12 @@ final class PlainClient: @unchecked Sendable {
 }
 
 /// Where a URL leads, and how its request line goes on behind the method, with `Host`.
-struct PlainRoute {
+final class PlainRoute {
   let origin: PlainOrigin
   let line: [UInt8]
+
+  init(origin: PlainOrigin, line: [UInt8]) {
+    self.origin = origin
+    self.line = line
+  }
 }

@@ -13,7 +13,7 @@ extension PlainConnection {
     var bytes: [UInt8] = []
     swap(&bytes, &client.output)
     transfer.appendHead(to: &bytes)
-    let body = transfer.call.body ?? []
+    let body = transfer.body ?? []
     let isSmall = body.count <= Self.smallBody
     if isSmall { bytes += body } else { unsentBody = body[...] }
     switch bytes.withUnsafeBytes({ socket.write($0, more: !isSmall) }) {

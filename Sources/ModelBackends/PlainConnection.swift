@@ -145,7 +145,7 @@ final class PlainConnection: ReadinessHandler {
     self.transfer = transfer
     transfer.connection = self
     parser = AnswerParser(
-      answersHead: transfer.call.method == "HEAD", headBytes: Self.headBytes, keepsFields: transfer.sink.wantsFields)
+      answersHead: transfer.asksForHead, headBytes: Self.headBytes, keepsFields: transfer.sink.wantsFields)
     (head, hasAnswer) = (nil, false)
     arm()
     send(transfer)

@@ -4,12 +4,15 @@ import HTTPWire
 /// A call that a connection of our own carries, or that waits until one is made. Loop-confined.
 final class PlainTransfer: Transfer, @unchecked Sendable {
   let loop: EventLoop
-  let call: UpstreamCall
+  /// Whether only the head of an answer will come.
+  let asksForHead: Bool
+  let body: [UInt8]?
   let route: PlainRoute
   let sink: any TransferSink
   /// Until when there must be a connection, and everything.
   let connectDeadline: ContinuousClock.Instant
   private let firstByteDeadline: ContinuousClock.Instant?
+  private let idleTimeout: Duration?
   let endDeadline: ContinuousClock.Instant?
   /// What carries it now.
   var connection: PlainConnection?
@@ -17,15 +20,26 @@ final class PlainTransfer: Transfer, @unchecked Sendable {
   var wasRepeated = false
   private var isOver = false
 
-  init(_ call: UpstreamCall, to route: PlainRoute, on loop: EventLoop, into sink: any TransferSink) {
+  private let method: String
+  private let lines: [UInt8]
+
+  /// A transfer of this call with headers as `lines` has them, and with this body and limit of time in the place of its own.
+  init(
+    _ call: UpstreamCall, lines: [UInt8], sending body: [UInt8]?, within timeout: Duration?, to route: PlainRoute,
+    on loop: EventLoop, into sink: any TransferSink
+  ) {
     self.loop = loop
-    self.call = call
     self.route = route
     self.sink = sink
+    self.lines = lines
+    self.body = body
+    method = call.method
+    asksForHead = call.method == "HEAD"
+    idleTimeout = call.idleTimeout
     let now = ContinuousClock.now
-    connectDeadline = now + min(call.timeout ?? call.connectTimeout, call.connectTimeout)
+    connectDeadline = now + min(timeout ?? call.connectTimeout, call.connectTimeout)
     firstByteDeadline = call.firstByteTimeout.map { now + $0 }
-    endDeadline = call.timeout.map { now + $0 }
+    endDeadline = timeout.map { now + $0 }
   }
 
   /// Whether the headers leave the framing and the connection to the carrier.
@@ -44,7 +58,7 @@ final class PlainTransfer: Transfer, @unchecked Sendable {
   /// When it has failed unless something comes of it before, where something came at this time; nil where it may take any
   /// time.
   func deadline(_ lastHeard: ContinuousClock.Instant) -> ContinuousClock.Instant? {
-    let next = sink.hasBegun ? call.idleTimeout.map { lastHeard + $0 } : firstByteDeadline
+    let next = sink.hasBegun ? idleTimeout.map { lastHeard + $0 } : firstByteDeadline
     guard let next, let endDeadline else { return next ?? endDeadline }
     return min(next, endDeadline)
   }
@@ -69,34 +83,44 @@ final class PlainTransfer: Transfer, @unchecked Sendable {
 
   /// Appends the head of the request.
   func appendHead(to bytes: inout [UInt8]) {
-    bytes += call.method.utf8
+    bytes += method.utf8
     bytes += route.line
-    for (name, value) in call.headers {
-      bytes += name.utf8
-      bytes.append(UInt8(ascii: ":"))
-      if !value.isEmpty { bytes.append(0x20) }
-      bytes += value.utf8
-      bytes += Self.lineEnd
-    }
+    bytes += lines
     // Servers wait for a body where one is usual.
-    if call.body != nil || ["POST", "PUT", "PATCH"].contains(call.method) {
-      bytes += Self.length
-      Self.append(call.body?.count ?? 0, to: &bytes)
-      bytes += Self.lineEnd
+    if body != nil || ["POST", "PUT", "PATCH"].contains(method) {
+      Self.append("Content-Length: ", body?.count ?? 0, to: &bytes)
     }
     bytes += Self.lineEnd
   }
 
-  private static let lineEnd = Array("\r\n".utf8)
-  private static let length = Array("Content-Length: ".utf8)
-
-  /// The digits of a number that is not negative; a string of them costs as much as the rest of a head.
-  private static func append(_ number: Int, to bytes: inout [UInt8]) {
-    var power = 1
-    while number / power >= 10 { power *= 10 }
-    while power > 0 {
-      bytes.append(UInt8(ascii: "0") + UInt8(number / power % 10))
-      power /= 10
-    }
+  /// Headers as they go out.
+  static func lines(_ headers: [(name: String, value: String)]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(headers.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count + 4 })
+    for (name, value) in headers { append(name, value, to: &bytes) }
+    return bytes
   }
+
+  /// Appends a header.
+  static func append(_ name: String, _ value: String, to bytes: inout [UInt8]) {
+    bytes += name.utf8
+    bytes.append(UInt8(ascii: ":"))
+    if !value.isEmpty { bytes.append(0x20) }
+    bytes += value.utf8
+    bytes += lineEnd
+  }
+
+  /// Appends a header that is a number, digit by digit: to print one takes a thousand instructions.
+  private static func append(_ start: StaticString, _ number: Int, to bytes: inout [UInt8]) {
+    bytes.append(contentsOf: UnsafeBufferPointer(start: start.utf8Start, count: start.utf8CodeUnitCount))
+    var scale = 1
+    while number / scale >= 10 { scale *= 10 }
+    while scale > 0 {
+      bytes.append(UInt8(ascii: "0") + UInt8(number / scale % 10))
+      scale /= 10
+    }
+    bytes += lineEnd
+  }
+
+  private static let lineEnd = Array("\r\n".utf8)
 }

@@ -42,9 +42,12 @@ public struct UpstreamCall: Sendable {
     !method.isEmpty && method.allBytes { $0 > 0x20 && $0 < 0x7F }
       && headers.allSatisfy { name, value in
         !name.isEmpty && name.allBytes { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: ":") }
-          && value.allBytes { $0 != 0x0D && $0 != 0x0A && $0 != 0 }
+          && Self.isSafe(value)
       }
   }
+
+  /// Whether a value ends where its line does.
+  static func isSafe(_ value: String) -> Bool { value.allBytes { $0 != 0x0D && $0 != 0x0A && $0 != 0 } }
 
   /// Whether a header of this name is sent.
   func has(_ name: String) -> Bool { headers.contains { $0.name.lowercased() == name } }

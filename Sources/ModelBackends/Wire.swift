@@ -86,4 +86,22 @@ enum Wire {
     if let transfer = PlainClient.of(loop).begin(call, into: sink) { return transfer }
     return CurlMulti.of(loop).assumeIsolated { $0.begin(call, into: sink) }
   }
+
+  /// Puts a call that was prepared on the wire; nil where it cannot be. Call on the loop.
+  static func begin(
+    _ prepared: PreparedCall, sending body: [UInt8], trace: String?, within timeout: Duration,
+    into sink: any TransferSink, on loop: EventLoop
+  ) -> (any Transfer)? {
+    guard prepared.isSafe, trace.map(UpstreamCall.isSafe) ?? true else { return nil }
+    var lines = prepared.lines
+    if let trace { PlainTransfer.append(Self.traceName, trace, to: &lines) }
+    let plain = PlainClient.of(loop).begin(prepared, lines: lines, sending: body, within: timeout, into: sink)
+    if let plain { return plain }
+    var call = prepared.call
+    if let trace { call.headers.append((Self.traceName, trace)) }
+    (call.body, call.timeout) = (body, timeout)
+    return CurlMulti.of(loop).assumeIsolated { $0.begin(call, into: sink) }
+  }
+
+  private static let traceName = "traceparent"
 }

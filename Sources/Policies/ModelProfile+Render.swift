@@ -37,9 +37,10 @@ public struct RenderedTurn: Sendable, Equatable {
 
 /// What of a prompt is the same for all conversations under one block of categories.
 public struct PromptFrame: Sendable {
-  /// The texts around the conversation, by whose turn is asked about.
-  fileprivate let input: [String]
-  fileprivate let output: [String]
+  /// The texts around the conversation, where a turn of the user's side is asked about.
+  public let input: [String]
+  /// The same where one of the assistant's is.
+  public let output: [String]
   /// The bytes of the longer one.
   public let bytes: Int
 
@@ -86,6 +87,14 @@ extension ModelProfile {
     return prompt
   }
 
+  /// These turns as they stand in a prompt.
+  public func conversation(of turns: [RenderedTurn]) -> String {
+    var text = ""
+    text.reserveCapacity(turns.reduce(0) { $0 + $1.text.utf8.count + 64 })
+    append(turns, to: &text)
+    return text
+  }
+
   private func append(_ turns: [RenderedTurn], to prompt: inout String) {
     for (index, turn) in turns.enumerated() {
       if index > 0 { prompt += "\n\n" }
@@ -105,7 +114,7 @@ extension ModelProfile {
   public func turns(
     of conversation: Conversation, omitting omitted: Set<Int> = []
   ) -> (turns: [RenderedTurn], notRendered: [(message: Int, reason: NotRenderedReason)]) {
-    var drafts: [(side: Side, texts: [String], messages: [Int])] = []
+    var turns: [RenderedTurn] = []
     var notRendered: [(message: Int, reason: NotRenderedReason)] = []
     for (index, message) in conversation.messages.enumerated() {
       let side = message.role.side
@@ -113,24 +122,23 @@ extension ModelProfile {
         notRendered.append((index, .outsideScope))
       } else if side == .instruction {
         notRendered.append((index, .instructions))
-      } else if drafts.isEmpty, side == .output {
+      } else if turns.isEmpty, side == .output {
         notRendered.append((index, .leadingAssistant))
-      } else if drafts.last?.side == side {
-        drafts[drafts.count - 1].texts.append(Self.text(of: message))
-        drafts[drafts.count - 1].messages.append(index)
+      } else if let last = turns.indices.last, turns[last].side == side {
+        let text = Self.text(of: message)
+        if !text.isEmpty { turns[last].text += turns[last].text.isEmpty ? text : "\n\n" + text }
+        turns[last].messages.append(index)
       } else {
-        drafts.append((side, [Self.text(of: message)], [index]))
+        turns.append(RenderedTurn(side: side, text: Self.text(of: message), messages: [index]))
       }
     }
-    let turns = drafts.map { draft in
-      let text = draft.texts.filter { !$0.isEmpty }.joined(separator: "\n\n")
-      return RenderedTurn(side: draft.side, text: structural.neutralised(text), messages: draft.messages)
-    }
+    for turn in turns.indices { turns[turn].text = structural.neutralised(turns[turn].text) }
     return (turns, notRendered)
   }
 
   /// The text of a message, tool calls written out as `name(arguments)`, without the white space around it.
   private static func text(of message: Message) -> String {
+    if message.parts.count == 1, message.parts[0].kind == .text { return trimmed(message.parts[0].text) }
     var lines: [String] = []
     var name = ""
     for part in message.parts {
@@ -147,6 +155,9 @@ extension ModelProfile {
   /// As the reference templates trim: Python's `str.strip`, which knows four control characters more than Unicode's
   /// `White_Space`.
   private static func trimmed(_ text: String) -> String {
+    // What begins and ends with visible ASCII has none around it.
+    let isVisible = { (byte: UInt8) in byte > 0x20 && byte < 0x7F }
+    if let first = text.utf8.first, let last = text.utf8.last, isVisible(first), isVisible(last) { return text }
     let scalars = text.unicodeScalars
     let isSpace = { (scalar: Unicode.Scalar) in
       scalar.properties.isWhitespace || (0x1C...0x1F).contains(scalar.value)

@@ -1,7 +1,7 @@
 /// Reads JSON piece by piece for whoever knows what comes, without a tree of values. It says only whether that came: what
 /// is wrong with a text is for `JSON.parse` to say.
 public struct JSONScanner {
-  private var parser: JSONParser
+  var parser: JSONParser
 
   /// A scanner over bytes that outlive it.
   public init(_ bytes: UnsafeBufferPointer<UInt8>) { parser = JSONParser(bytes: bytes, maximumDepth: 1) }

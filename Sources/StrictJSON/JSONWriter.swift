@@ -320,7 +320,11 @@ public struct JSONWriter: ~Copyable {
   }
 
   /// A byte that cannot stand in a string as it is.
-  private mutating func put(escaped byte: UInt8) {
+  private mutating func put(escaped byte: UInt8) { Self.escape(byte) { put($0) } }
+
+  /// Calls `put` with what stands for a byte that cannot stand in a string as it is.
+  @inline(__always)
+  private static func escape(_ byte: UInt8, _ put: (UInt8) -> Void) {
     put(UInt8(ascii: "\\"))
     switch byte {
     case UInt8(ascii: "\""), UInt8(ascii: "\\"): put(byte)
@@ -328,14 +332,28 @@ public struct JSONWriter: ~Copyable {
     case 0x0D: put(UInt8(ascii: "r"))
     case 0x09: put(UInt8(ascii: "t"))
     default:
-      put("u00")
-      put(Self.hex(byte >> 4))
-      put(Self.hex(byte & 15))
+      for digit in "u00".utf8 { put(digit) }
+      put(hex(byte >> 4))
+      put(hex(byte & 15))
     }
   }
 
   private static func hex(_ nibble: UInt8) -> UInt8 {
     nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10
+  }
+
+  /// Appends a text as it stands between the quotes of a string.
+  public static func append(escaped text: String, to bytes: inout [UInt8]) {
+    var text = text
+    text.withUTF8 { text in
+      var (position, isASCII) = (0, true)
+      while position < text.count {
+        let end = PlainText.end(of: text, from: position, isASCII: &isASCII)
+        bytes.append(contentsOf: UnsafeBufferPointer(rebasing: text[position..<end]))
+        if end < text.count { escape(text[end]) { bytes.append($0) } }
+        position = end + 1
+      }
+    }
   }
 }
 

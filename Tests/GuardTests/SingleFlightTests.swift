@@ -1,4 +1,3 @@
-import EventLoops
 import Locking
 import Screening
 import Synchronization
@@ -7,90 +6,90 @@ import Testing
 @testable import Guard
 
 @Suite struct SingleFlightTests {
-  private final class Count: Sendable {
-    let begun = Atomic<Int>(0)
+  private typealias Flights = SingleFlight<String, Int>
+
+  /// Work that ends when a test says so, and what its waiters were told.
+  private final class Work: FlightWork {
+    let number: Int
     let cancelled = Atomic<Int>(0)
-    let isOpen = Atomic<Bool>(false)
 
-    /// Work that ends when it is told to, or cancelled.
-    func work() async -> Int {
-      begun.add(1, ordering: .relaxed)
-      while !isOpen.load(ordering: .relaxed), !Task.isCancelled { await Task.yield() }
-      if Task.isCancelled { cancelled.add(1, ordering: .relaxed) }
-      return 7
+    init(_ number: Int) { self.number = number }
+
+    func cancel() { cancelled.add(1, ordering: .relaxed) }
+  }
+
+  /// One who waits.
+  private final class Waiter: Sendable {
+    let told = Locked<[Int]>([])
+    let work = Locked<Work?>(nil)
+
+    func join(_ flights: Flights, _ key: String = "a") -> Flights.Ticket {
+      flights.join(key) { value in
+        self.told.withLock { $0.append(value) }
+      } making: { number in
+        let work = Work(number)
+        self.work.withLock { $0 = work }
+        return work
+      }
     }
+
+    var values: [Int] { told.withLock { $0 } }
+    var own: Work? { work.withLock { $0 } }
   }
 
-  /// Beyond what a busy machine can need: who waits would leave at it, and be waited for in vain.
-  private let far = ContinuousClock.now + .seconds(3_600)
-
-  @Test("What is wanted many times at once is made once")
-  func once() async {
-    let (flights, count) = (SingleFlight<String, Int>(), Count())
-    let results = await withTaskGroup(of: (Int?, Bool).self) { group in
-      for _ in 0..<100 { group.addTask { await flights.value(for: "a", deadline: far, work: count.work) } }
-      while flights.waiting < 100 { await Task.yield() }
-      count.isOpen.store(true, ordering: .relaxed)
-      return await group.reduce(into: []) { $0.append($1) }
-    }
-    #expect(results.allSatisfy { $0.0 == 7 })
-    #expect(results.count { !$0.1 } == 1 && count.begun.load(ordering: .relaxed) == 1)
-    #expect(flights.count == 0)
+  @Test("What is wanted many times at once is made once, and told to all")
+  func once() throws {
+    let (flights, waiters) = (Flights(), (0..<100).map { _ in Waiter() })
+    let tickets = waiters.map { $0.join(flights) }
+    #expect(tickets.count { !$0.isShared } == 1 && flights.count == 1 && flights.waiting == 100)
+    #expect(waiters.count { $0.own != nil } == 1)
+    flights.land("b", try #require(waiters[0].own).number, 1)
+    flights.land("a", -1, 2)
+    #expect(waiters.allSatisfy { $0.values.isEmpty })
+    flights.land("a", try #require(waiters[0].own).number, 7)
+    #expect(waiters.allSatisfy { $0.values == [7] } && flights.count == 0)
+    flights.land("a", try #require(waiters[0].own).number, 8)
+    #expect(waiters.allSatisfy { $0.values == [7] })
   }
 
-  @Test("The first one's leaving takes nothing from the others; the last one's ends the work")
-  func leaving() async {
-    let (flights, count) = (SingleFlight<String, Int>(), Count())
-    let first = Task { await flights.value(for: "a", deadline: far, work: count.work) }
-    while count.begun.load(ordering: .relaxed) == 0 { await Task.yield() }
-    let second = Task { await flights.value(for: "a", deadline: far, work: count.work) }
-    while flights.waiting < 2 { await Task.yield() }
-    first.cancel()
-    #expect(await first.value.value == nil && flights.count == 1)
-    second.cancel()
-    #expect(await second.value.value == nil && flights.count == 0)
-    while count.cancelled.load(ordering: .relaxed) == 0 { await Task.yield() }
-    #expect(count.begun.load(ordering: .relaxed) == 1)
+  @Test("The first one's leaving takes nothing from the others; the last one's ends the work, which lands nowhere")
+  func leaving() throws {
+    let (flights, first, second, third) = (Flights(), Waiter(), Waiter(), Waiter())
+    let tickets = [first.join(flights), second.join(flights)]
+    let work = try #require(first.own)
+    flights.leave("a", tickets[0])
+    flights.leave("a", tickets[0])
+    #expect(flights.count == 1 && flights.waiting == 1 && work.cancelled.load(ordering: .relaxed) == 0)
+    flights.leave("a", tickets[1])
+    #expect(flights.count == 0 && work.cancelled.load(ordering: .relaxed) == 1)
+    // Who comes after that begins anew, and what was cancelled does not land on it.
+    _ = third.join(flights)
+    flights.land("a", work.number, 7)
+    flights.leave("a", tickets[1])
+    #expect(third.values.isEmpty && flights.count == 1)
+    flights.land("a", try #require(third.own).number, 8)
+    #expect(first.values.isEmpty && second.values.isEmpty && third.values == [8])
   }
 
-  @Test("Who was cancelled before begins nothing that goes on, and leaves nobody behind")
-  func cancelledBefore() async {
-    let (flights, count) = (SingleFlight<String, Int>(), Count())
-    let task = Task {
-      while !Task.isCancelled { await Task.yield() }
-      return await flights.value(for: "a", deadline: far, work: count.work)
-    }
-    task.cancel()
-    #expect(await task.value.value == nil && flights.count == 0)
-  }
-
-  @Test("Who has less time than the one who began leaves without the value")
-  func deadlines() async {
-    let (flights, count) = (SingleFlight<String, Int>(), Count())
-    let first = Task { await flights.value(for: "a", deadline: far, work: count.work) }
-    while count.begun.load(ordering: .relaxed) == 0 { await Task.yield() }
-    let (value, isShared) = await flights.value(for: "a", deadline: .now + .milliseconds(20), work: count.work)
-    #expect(value == nil && isShared)
-    count.isOpen.store(true, ordering: .relaxed)
-    #expect(await first.value.value == 7)
-  }
-
-  @Test("Any mixture of comers and leavers ends with nobody waiting and nothing under way")
+  @Test("Any mixture of comers and leavers ends with nobody waiting and nothing under way; who stayed is told once")
   func storm() async {
-    let flights = SingleFlight<Int, Int>()
+    let flights = Flights()
     await withTaskGroup(of: Void.self) { group in
       for number in 0..<2_000 {
         group.addTask {
-          let task = Task {
-            await flights.value(for: number % 7, deadline: .now + .milliseconds(number % 5)) {
-              for _ in 0..<number % 11 { await Task.yield() }
-              return number
-            }
+          let (waiter, key) = (Waiter(), "\(number % 7)")
+          let ticket = waiter.join(flights, key)
+          for _ in 0..<number % 11 { await Task.yield() }
+          if number % 3 == 0 {
+            flights.leave(key, ticket)
+            #expect(waiter.values.count <= 1)
           }
-          if number % 3 == 0 { task.cancel() }
-          let (value, isShared) = await task.value
-          // One's own work is only missed by who was cancelled.
-          #expect(value != nil || isShared || number % 3 == 0)
+          if let work = waiter.own {
+            #expect(!ticket.isShared)
+            flights.land(key, work.number, number)
+          }
+          while number % 3 != 0, waiter.values.isEmpty { await Task.yield() }
+          #expect(waiter.values.count <= 1)
         }
       }
     }

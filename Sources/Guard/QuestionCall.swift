@@ -1,0 +1,181 @@
+import Conversations
+import EventLoops
+import ModelBackends
+import Policies
+import Screening
+
+/// What came of one question.
+struct QuestionAnswer: Sendable {
+  var result: Result<Reading, FailureReason>
+  var events: JudgeEvents = []
+}
+
+/// One question of a judgement, until it has an answer: from the store, from somebody else's equal call, or by a call of its
+/// own. Confined to the judgement's loop.
+final class QuestionCall: @unchecked Sendable {
+  private let question: ModelQuestion
+  private let asked: QuestionPlan.Asked
+  private let key: QuestionKey
+  private let judgement: ModelJudgement
+  /// Under which an answer is kept, where any is.
+  private var verdictKey: VerdictKey?
+  private var ticket: SingleFlight<QuestionKey, QuestionAnswer>.Ticket?
+  /// Ends the wait for somebody else's call; one's own ends by itself.
+  private var alarm: LoopTimer?
+  private var isOver = false
+
+  private var judge: ModelJudge { judgement.judge }
+  private var deadline: Deadline { judgement.request.deadline }
+
+  init(
+    _ question: ModelQuestion, _ asked: QuestionPlan.Asked, _ turns: [RenderedTurn], _ parts: [PartPath],
+    of judgement: ModelJudgement
+  ) {
+    self.question = question
+    self.asked = asked
+    self.judgement = judgement
+    let request = judgement.request
+    key = QuestionKey(
+      policy: request.policy.digest, direction: request.direction, number: asked.number, tenant: request.tenant,
+      parts: parts, turns: turns)
+  }
+
+  func begin() {
+    guard let store = judge.store else { return join() }
+    let key = key.verdictKey(of: judge)
+    verdictKey = key
+    store.reading(for: key) { reading in self.onLoop { self.found(reading) } }
+  }
+
+  private func found(_ reading: Reading?) {
+    guard !isOver else { return }
+    if let reading { end(QuestionAnswer(result: .success(reading), events: .cache)) } else { join() }
+  }
+
+  private func join() {
+    guard !isOver else { return }
+    var own: QuestionFlight?
+    ticket = judge.flights.join(key) { answer in
+      self.onLoop { self.landed(answer) }
+    } making: { number in
+      let flight = QuestionFlight(question, asked, key, number, storedAs: verdictKey, for: judgement)
+      own = flight
+      return flight
+    }
+    if let own { return own.begin(deadline.instant, judgement.request.trace) }
+    alarm = judgement.loop.schedule(at: deadline.instant) { self.late() }
+  }
+
+  private func onLoop(_ work: @escaping @Sendable () -> Void) {
+    if judgement.loop.isCurrent { work() } else { judgement.loop.execute(work) }
+  }
+
+  private func late() {
+    alarm = nil
+    leave()
+    end(QuestionAnswer(result: .failure(deadline.failure)))
+  }
+
+  private func landed(_ answer: QuestionAnswer) {
+    guard !isOver, let ticket else { return }
+    var answer = answer
+    if answer.result == .failure(.deadline) {
+      // Whoever made the call had less time.
+      if ticket.isShared, deadline.instant > .now { return joinAnew() }
+      answer.result = .failure(deadline.failure)
+    }
+    if ticket.isShared { answer.events.insert(.shared) }
+    end(answer)
+  }
+
+  /// Asks again, but not from inside of what told of the answer.
+  private func joinAnew() {
+    alarm?.cancel()
+    (alarm, ticket) = (nil, nil)
+    judgement.loop.execute { self.join() }
+  }
+
+  /// Gives the question up.
+  func cancel() {
+    guard !isOver else { return }
+    leave()
+    end(QuestionAnswer(result: .failure(.cancelled)))
+  }
+
+  private func leave() { if let ticket { judge.flights.leave(key, ticket) } }
+
+  private func end(_ answer: QuestionAnswer) {
+    guard !isOver else { return }
+    isOver = true
+    alarm?.cancel()
+    alarm = nil
+    judgement.answered(answer, key.parts)
+  }
+}
+
+/// A call for everybody who asks the same at one time. Confined to the loop of who began it.
+final class QuestionFlight: FlightWork, PoolAsker, @unchecked Sendable {
+  private let loop: EventLoop
+  private let judge: ModelJudge
+  private let question: ModelQuestion
+  private let asked: QuestionPlan.Asked
+  private let key: QuestionKey
+  private let number: Int
+  private let verdictKey: VerdictKey?
+  private var call: PoolCall?
+  /// What the last answer says; nil where it is no verdict.
+  private var reading: Reading?
+
+  init(
+    _ question: ModelQuestion, _ asked: QuestionPlan.Asked, _ key: QuestionKey, _ number: Int,
+    storedAs verdictKey: VerdictKey?, for judgement: ModelJudgement
+  ) {
+    self.question = question
+    self.asked = asked
+    self.key = key
+    self.number = number
+    self.verdictKey = verdictKey
+    loop = judgement.loop
+    judge = judgement.judge
+  }
+
+  func begin(_ deadline: ContinuousClock.Instant, _ trace: String?) {
+    let call = PoolCall(question, of: judge.pool, deadline: deadline, trace: trace, for: self, on: loop)
+    self.call = call
+    call.begin()
+  }
+
+  func cancel() {
+    if loop.isCurrent { call?.cancel() } else { loop.execute { self.call?.cancel() } }
+  }
+
+  /// A delivered unsafe wins over what went wrong later; nothing else can be read from half an answer.
+  func understands(_ answer: ModelAnswer) -> Bool {
+    reading = judge.reading(of: answer, asked).flatMap { answer.cut == nil || $0.answer == .unsafe ? $0 : nil }
+    return reading != nil
+  }
+
+  func ended(_ failure: BackendFailure?, _ events: CallEvents) {
+    call = nil
+    let result: Result<Reading, FailureReason>
+    if let reading, failure == nil {
+      result = .success(reading)
+      if let verdictKey, !events.contains(.answerCut) { judge.store?.store(reading, for: verdictKey) }
+    } else {
+      result = .failure(FailureReason(failure ?? .unparsable))
+    }
+    judge.flights.land(key, number, QuestionAnswer(result: result, events: JudgeEvents(events)))
+  }
+}
+
+extension FailureReason {
+  fileprivate init(_ failure: BackendFailure) {
+    switch failure {
+    case .cancelled: self = .cancelled
+    case .deadline: self = .deadline
+    case .overloaded: self = .overloaded
+    case .unparsable: self = .unparsableAnswer
+    default: self = .backend(failure.code)
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import Conversations
+import Glibc
+import Policies
+
+/// What makes two questions of one judge the same one while they are under way: everything that reaches the model, and
+/// everything that decides what its answer means. That is the turns, and what makes a prompt of them; the prompt itself is
+/// ten times as long, and says nothing besides.
+///
+/// Kept as it is and not as a hash that nobody could find two texts for: equal keys are compared, byte by byte.
+struct QuestionKey: Hashable, Sendable {
+  /// The policy's digest.
+  let policy: String
+  let direction: Direction
+  /// The question's place in its plan.
+  let number: Int
+  let tenant: String
+  let parts: [PartPath]
+  let turns: [RenderedTurn]
+  /// Of the question that is asked about; it is looked up several times.
+  private let hash: Int
+
+  init(policy: String, direction: Direction, number: Int, tenant: String, parts: [PartPath], turns: [RenderedTurn]) {
+    self.policy = policy
+    self.direction = direction
+    self.number = number
+    self.tenant = tenant
+    self.parts = parts
+    self.turns = turns
+    var hasher = Hasher()
+    hasher.combine(number)
+    if var text = turns.last?.text { text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) } }
+    hash = hasher.finalize()
+  }
+
+  func hash(into hasher: inout Hasher) { hasher.combine(hash) }
+
+  static func == (left: Self, right: Self) -> Bool {
+    left.hash == right.hash && left.number == right.number && left.direction == right.direction
+      && left.policy == right.policy && left.tenant == right.tenant && left.parts == right.parts
+      && left.turns.count == right.turns.count
+      && left.turns.indices.allSatisfy { place in
+        left.turns[place].side == right.turns[place].side
+          && areSameBytes(left.turns[place].text, right.turns[place].text)
+      }
+  }
+
+  /// Swift calls strings equal that Unicode calls equivalent; to a model they are not the same.
+  private static func areSameBytes(_ left: String, _ right: String) -> Bool {
+    var (left, right) = (left, right)
+    return left.withUTF8 { left in
+      right.withUTF8 { right in
+        guard left.count == right.count, let first = left.baseAddress, let second = right.baseAddress else {
+          return left.isEmpty && right.isEmpty
+        }
+        return memcmp(first, second, left.count) == 0
+      }
+    }
+  }
+
+  /// The same as a keyed hash, with what tells judges apart: what is kept is found by that.
+  func verdictKey(of judge: ModelJudge) -> VerdictKey {
+    var input = VerdictKey.Input(capacity: turns.reduce(512) { $0 + $1.text.utf8.count + 32 })
+    for value in [
+      judge.description.name, judge.description.digest, judge.asking.rawValue, judge.mode.rawValue, policy,
+      direction.rawValue, String(number), tenant, parts.map(\.description).joined(separator: " "),
+    ] { input.add(value) }
+    for turn in turns {
+      input.add(turn.side == .output ? "output" : "input")
+      input.add(turn.text)
+    }
+    return VerdictKey(input)
+  }
+}
