@@ -274,7 +274,9 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   /// How many characters a lane may get by bits before anything else becomes of them, and how many bytes at most they and
   /// their events may have: until a stretch is full nothing is asked, and so nothing becomes free.
   public func room(at place: Int) -> (characters: Int, bytes: Int) {
-    guard !isHalted, settings.mode != .tailHold, !lanes[place].isEnded, lanes[place].kind == .text else { return (0, 0) }
+    guard !isHalted, settings.mode != .tailHold, !lanes[place].isEnded, lanes[place].kind == .text else {
+      return (0, 0)
+    }
     let isOpen = settings.mode == .holdAll || lanes[place].isInFlight || lanes[place].isDoubtful
     let left = isOpen ? Int.max : settings.size - (lanes[place].received - lanes[place].settled)
     return (left, settings.bufferBytes - heldBytes)

@@ -5,12 +5,21 @@ import CTextViews
 enum Canonical {
   static func uncover(_ source: SourceText, _ found: inout Found) -> MappedText? {
     var tally = Tally()
-    forEachWord(of: source) { word in word.count(into: &tally) }
+    forEachWord(of: source) { word in
+      word.count(into: &tally)
+      if word.after == .ideograph { tally.ideographs += 1 }
+    }
     // Letters in another form that all stand apart are words cut up; few of them among much else are signs.
     if tally.singleForms >= 8, tally.singleForms * 16 >= source.count { tally.certain += 1 }
     guard tally.hasAny else { return nil }
     var writer = Rewriter(source)
-    forEachWord(of: source) { word in word.rewrite(tally, &writer) }
+    forEachWord(of: source) { word in
+      word.rewrite(tally, &writer)
+      // Of forms of ASCII the marks between words are forms too; Chinese has these marks as its own.
+      if let mark = word.mark, tally.certain > 0, tally.ideographs == 0 {
+        writer.replace(mark.range, with: [mark.ascii])
+      }
+    }
     let result = writer.finish()
     // Accents and other alphabets may be what somebody means.
     if result != nil { found.add(.canonical, readsTheSame: !tally.takesAccents && !tally.takesLookalikes) }
@@ -30,6 +39,8 @@ enum Canonical {
     /// Words in another alphabet that read as English, and others.
     var lookalikes = 0
     var otherAlphabet = 0
+    /// Chinese, Japanese and Korean letters behind words, and between them.
+    var ideographs = 0
 
     /// Whether single letters among them are disguised too.
     var takesDoubtful: Bool { certain > 0 && otherAlphabet == 0 }
@@ -42,7 +53,8 @@ enum Canonical {
     var takesLookalikes: Bool { lookalikes > 2 * otherAlphabet }
   }
 
-  /// Calls `body` with every word that holds anything beyond ASCII.
+  /// Calls `body` with every word that holds anything beyond ASCII, and with what stands between words as one of no letters
+  /// where that is a mark in another form or an ideograph.
   private static func forEachWord(of source: SourceText, _ body: (borrowing DisguisedWord) -> Void) {
     var word = DisguisedWord(source)
     var position = 0
@@ -60,7 +72,7 @@ enum Canonical {
         for place in start..<position { word.append(UInt32(source[place]), .ascii, place..<place + 1) }
       }
       position = word.read(from: position)
-      guard !word.units.isEmpty else { continue }
+      guard !word.units.isEmpty || word.mark != nil || word.after == .ideograph else { continue }
       body(word)
       word.units.removeAll(keepingCapacity: true)
     }
@@ -80,6 +92,8 @@ struct DisguisedWord {
   /// What stands before and behind it.
   var before = ScalarKind.separator
   var after = ScalarKind.separator
+  /// The mark behind it, where that is a fullwidth form of one of ASCII, or of a space.
+  var mark: (range: Range<Int>, ascii: UInt8)?
 
   init(_ source: SourceText) { self.source = source }
 
@@ -90,12 +104,14 @@ struct DisguisedWord {
   /// Reads on to the end of the word; returns where to go on.
   mutating func read(from start: Int) -> Int {
     var position = start
+    mark = nil
     while position < source.count {
       let (value, end) = source.scalar(at: position)
       let kind = ScalarKind(value)
       switch kind {
       case .separator, .plain, .ideograph:
         after = kind
+        if let ascii = Self.fullwidth(value) { mark = (position..<end, ascii) }
         return end
       default: append(value, kind, position..<end)
       }
@@ -103,6 +119,12 @@ struct DisguisedWord {
     }
     after = .separator
     return position
+  }
+
+  /// The ASCII mark, or space, that a character is the fullwidth form of.
+  private static func fullwidth(_ value: UInt32) -> UInt8? {
+    if value == 0x3000 { return 0x20 }
+    return (0xFF01...0xFF5E).contains(value) ? UInt8(value - 0xFEE0) : nil
   }
 
   // MARK: What it is
@@ -274,8 +296,10 @@ struct DisguisedWord {
       case .otherAccents: tally.takesAllAccents
       case .lookalike: tally.takesLookalikes
       case .doubtful: tally.takesDoubtful || tally.takesLookalikes || tally.takesAccents
-      // Among letters that are not flags, those that could be are not either.
-      case .plain: reading.counts.flag > 0 && tally.certain > 0
+      // Among letters that are not flags, those that could be are not either; and digits go with the letters.
+      case .plain:
+        tally.certain > 0
+          && (reading.counts.flag > 0 || tally.ideographs == 0 && units.contains { $0.kind == .form })
       default: false
       }
     for (index, unit) in units.enumerated() {

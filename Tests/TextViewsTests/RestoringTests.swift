@@ -18,7 +18,7 @@ private func reads(_ disguised: String, as text: String) -> Bool {
     "What covers a whole text comes off without a trace: marks, rare words and names too",
     arguments: [
       Perturbation.spaced, .dotted, .zeroWidth, .softHyphens, .tags, .variationSelectors, .rot13, .rot13InProse,
-      .base64InProse, .reversed, .homoglyphs, .accents,
+      .base64InProse, .reversed, .homoglyphs, .accents, .fullwidth,
     ])
   func exactly(disguise: Perturbation) {
     for text in texts {
