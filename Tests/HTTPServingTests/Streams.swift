@@ -44,6 +44,9 @@ final class Streams: Application {
     add(path) { _ in .now(ServerResponse(status: status, contentType: "text/plain", stream: produce)) }
   }
 
+  /// Lets go of the answers, which refer to it.
+  func forget() { routes.withLock { $0 = [:] } }
+
   func admit(_ head: RequestHead, on listener: ListenerTraits) -> Admission {
     if let route = routes.withLock({ $0[head.path] }) { return .admitted(route) }
     let refusal = ServerResponse(status: 404, stream: { try? await $0.write(Array("no such path".utf8)) })
@@ -97,7 +100,10 @@ struct StreamFixture {
     return client
   }
 
-  func end() async { await server.end(bodies) }
+  func end() async {
+    await server.end(bodies)
+    app.forget()
+  }
 }
 
 /// Opens once; who waits for it goes on then.

@@ -81,7 +81,12 @@ final class Upstream: Application {
     if Task.isCancelled { left.add(1, ordering: .relaxed) }
   }
 
-  func end() async { await serving.withLock { $0?.server }?.drain() }
+  func end() async {
+    await serving.withLock { $0?.server }?.drain()
+    // They refer to it.
+    serving.withLock { $0 = nil }
+    routes.withLock { $0 = [:] }
+  }
 
   func admit(_ head: RequestHead, on listener: ListenerTraits) -> Admission {
     if let route = routes.withLock({ $0[head.path] }) { return .admitted(route) }
