@@ -202,9 +202,10 @@ public struct StageTwo: Sendable {
     }
     var isComplete = true
     if unread.count > limit {
-      let weighing = blend.look?.weighing(isResponse: input.isResponse) ?? Weighing()
+      let weighing = blend.look?.weighing(isResponse: input.isResponse)
       func value(_ look: Look) -> Float {
-        look.logits == nil ? look.stretch.values[0] : weighed(look, nil, by: weighing)[0]
+        guard let weighing, look.logits != nil else { return look.stretch.values[0] }
+        return weighed(look, nil, by: weighing)[0]
       }
       unread = unread.map { (value($0.look), $0) }.sorted { $0.0 > $1.0 }.map(\.1)
       for (look, _) in unread[limit...] {

@@ -93,8 +93,8 @@ final class Endpoints: Sendable {
     }
   }
 
-  /// What `answer` makes of a verdict that is not there at once: without a task where the judge takes none. It is not asked
-  /// where the client has left.
+  /// What `answer` makes of a verdict that is not there at once: without a task where the judge takes none. It is asked too
+  /// where the client has left, so that a judgement that was given up is counted and logged like any other.
   private func wait(
     for judgement: Judgement, _ answer: @escaping @Sendable (Verdict) -> ServerResponse
   ) -> Answer {

@@ -9,16 +9,15 @@ struct HTTPReply: Sendable {
   var cut: BackendFailure?
 }
 
-/// Keeps the body of an answer until all of it is there. Loop-confined.
-final class CollectedAnswer: TransferSink, @unchecked Sendable {
+/// Who keeps the body of an answer, and of its head nothing but the status.
+protocol BodyCollector: AnyObject, TransferSink {
+  /// What came of it.
+  var received: [UInt8] { get set }
+}
+
+extension BodyCollector {
   /// No verdict is longer; log probabilities take the most of it.
-  static let maximumBytes = 4 << 20
-
-  /// Called once, when it is there.
-  private let then: (Result<HTTPReply, BackendFailure>) -> Void
-  private var received: [UInt8] = []
-
-  init(_ then: @escaping (Result<HTTPReply, BackendFailure>) -> Void) { self.then = then }
+  static var maximumBytes: Int { 4 << 20 }
 
   var hasBegun: Bool { !received.isEmpty }
 
@@ -33,6 +32,15 @@ final class CollectedAnswer: TransferSink, @unchecked Sendable {
     received.append(contentsOf: bytes)
     return .taken
   }
+}
+
+/// Keeps the body of an answer until all of it is there. Loop-confined.
+final class CollectedAnswer: BodyCollector, @unchecked Sendable {
+  /// Called once, when it is there.
+  private let then: (Result<HTTPReply, BackendFailure>) -> Void
+  var received: [UInt8] = []
+
+  init(_ then: @escaping (Result<HTTPReply, BackendFailure>) -> Void) { self.then = then }
 
   func end(_ failure: BackendFailure?, status: Int) {
     // Of a call that was given up, or that had its time, nobody reads a part.

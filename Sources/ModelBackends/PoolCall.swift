@@ -16,7 +16,7 @@ public protocol PoolAsker: AnyObject {
 /// Every server is asked once: none gets more than it would without the others. While others can be asked, a call gets a
 /// share of the time until the deadline, and a server that does not answer within it is passed over. Where all have failed in
 /// a way that may pass, one is asked once more, after a moment; that is paid for by a budget (a tenth of all calls).
-public final class PoolCall: TransferSink, @unchecked Sendable {
+public final class PoolCall: BodyCollector, @unchecked Sendable {
   /// A server that is asked.
   private struct Attempt {
     let place: Int
@@ -46,7 +46,7 @@ public final class PoolCall: TransferSink, @unchecked Sendable {
   private var turn: Task<Void, Never>?
   private var pause: LoopTimer?
   /// What came of the answer.
-  private var received: [UInt8] = []
+  var received: [UInt8] = []
 
   /// A question that is asked, and answered, on this loop. `trace` goes along as `traceparent`.
   public init(
@@ -170,20 +170,6 @@ public final class PoolCall: TransferSink, @unchecked Sendable {
   }
 
   // MARK: What comes
-
-  /// No verdict is longer; log probabilities take the most of it.
-  private static let maximumBytes = CollectedAnswer.maximumBytes
-
-  var hasBegun: Bool { !received.isEmpty }
-  var wantsFields: Bool { false }
-  func take(head line: UnsafeRawBufferPointer) -> Bool { true }
-  func take(status: Int, _ fields: HTTPHeaders) {}
-
-  func take(body bytes: UnsafeRawBufferPointer) -> Intake {
-    guard received.count + bytes.count <= Self.maximumBytes else { return .tooLarge }
-    received.append(contentsOf: bytes)
-    return .taken
-  }
 
   func end(_ failure: BackendFailure?, status: Int) {
     guard let attempt else { return }

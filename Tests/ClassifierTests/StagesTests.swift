@@ -216,6 +216,37 @@ import Testing
     #expect(!scores.isComplete && scores.unsafe > 0.9 && model.scores(for: short).isComplete)
   }
 
+  @Test(
+    "Paragraphs that nothing has read leave no gap, since their words stand in parts; of all stretches the worst are read"
+  )
+  func unreadParagraphs() throws {
+    var values = SIMD16<Float>(repeating: 0)
+    let model = try model(first: 1) {
+      $0.prompt.first[0] = 1
+      $0.prompt.second = .zero
+      $0.injectionBelow = -100
+    }
+    let second = try #require(model.second)
+    let text = "some words that are read"
+    func stretches(_ extents: [Extent]) -> [StageTwo.Stretch] {
+      extents.enumerated().map { index, extent in
+        values[0] = Float(index) / 8
+        return StageTwo.Stretch(range: 0..<text.utf8.count, extent: extent, values: values)
+      }
+    }
+    func score(_ extents: [Extent], reading limit: Int) -> (isComplete: Bool?, read: Int) {
+      var read = 0
+      let isComplete = second.score(
+        stretches(extents), of: ClassifierInput(text: text), reading: limit, isDue: { false }
+      ) { _ in read += 1 }
+      return (isComplete, read)
+    }
+    #expect(score([.part, .part, .part], reading: 3) == (true, 3))
+    // The last one is the worst, and what is left is told with the first stage's value.
+    #expect(score([.part, .part, .paragraph], reading: 2) == (false, 3))
+    #expect(score([.paragraph, .part, .part], reading: 2) == (true, 3))
+  }
+
   @Test("The second stage stops when time is up, and says nothing")
   func due() throws {
     let model = try model(first: 5)

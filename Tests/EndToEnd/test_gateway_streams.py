@@ -287,6 +287,13 @@ def test_a_wrong_line_is_an_error_and_the_last_one(gateway, lines, code):
     assert found[-1]["error"]["code"] == code
 
 
+@pytest.mark.parametrize("arguments,status,code", [
+    (["-H", "content-length: 0"], 400, "incomplete_stream"), (["-H", "content-length:"], 411, "length_required")])
+def test_a_stream_that_never_begins_is_refused_by_its_head(gateway, arguments, status, code):
+    answer = curl(gateway().url + "/v1/classify/stream", "-X", "POST", "-H", "content-type: application/x-ndjson", *arguments)
+    assert (answer.status, answer.json["error"]["code"]) == (status, code)
+
+
 def test_verdicts_come_while_the_stream_goes_on(gateway):
     server = gateway()
     with socket.create_connection(("127.0.0.1", server.port)) as client:

@@ -238,6 +238,26 @@ def test_equal_questions_at_once_are_asked_once(start, faults):
     assert sorted(map(tuple, [verdict["events"] for verdict in verdicts])) == [()] + [("shared",)] * 39
 
 
+def test_who_has_more_time_than_the_one_that_asked_asks_again(start, faults):
+    release, calls = threading.Event(), []
+    def first_is_slow(_):
+        calls.append(None)
+        if len(calls) == 1:
+            release.wait(10)
+        return completion("unsafe\nS9")
+    faults.answer = first_is_slow
+    server = start(configuration(faults.url).replace("ms: 500", "ms: 9000"))
+    verdicts = []
+    leader = threading.Thread(target=lambda: verdicts.append(server.classify("same", deadline_ms=2000)))
+    leader.start()
+    wait_for(lambda: len(faults.requests) == 1)
+    patient = server.classify("same")
+    leader.join()
+    release.set()
+    assert [v["reason"] for v in verdicts[0]["coverage"]["not_judged"]] == ["caller_deadline"]
+    assert patient["verdict"] == "unsafe" and len(faults.requests) == 2
+
+
 def test_a_thousand_equal_questions_at_once_are_one_call(start, faults):
     release = threading.Event()
     def slow(_):

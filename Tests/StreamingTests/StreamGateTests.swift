@@ -346,9 +346,29 @@ struct StreamGateTests {
   /// Bits are events: both ways ask the same and let out the same.
   @Test(arguments: StreamSettings.Mode.allCases, StreamSettings.Finding.allCases)
   func aBitIsAnEventForLess(mode: StreamSettings.Mode, finding: StreamSettings.Finding) {
+    expectTheSame(mode, finding) { texts, lane, benches in
+      benches[0].text(texts[0], lane: lane)
+      benches[1].bit(texts[0], lane: lane)
+    }
+  }
+
+  /// Several bits at once are the same as one after the other.
+  @Test(arguments: StreamSettings.Mode.allCases, StreamSettings.Finding.allCases)
+  func bitsAreTheSameAtOnce(mode: StreamSettings.Mode, finding: StreamSettings.Finding) {
+    expectTheSame(mode, finding) { texts, lane, benches in
+      for text in texts { benches[0].bit(text, lane: lane) }
+      benches[1].bits(texts, lane: lane)
+    }
+  }
+
+  /// Two gates that get the same texts in two ways, and the same of everything else, ask the same and let out the same.
+  private func expectTheSame(
+    _ mode: StreamSettings.Mode, _ finding: StreamSettings.Finding,
+    _ send: (_ texts: [String], _ lane: String, inout [Bench]) -> Void
+  ) {
     for seed in 0..<200 as Range<UInt64> {
       var random = Random(seed: seed)
-      let (size, buffer) = (Int.random(in: 1...12, using: &random), [60, 1 << 20].randomElement(using: &random)!)
+      let (size, buffer) = (Int.random(in: 1...12, using: &random), Bool.random(using: &random) ? 60 : 1 << 20)
       let bench = Bench(mode, size: size, buffer: buffer, finding: finding)
       var benches = [bench, bench]
       for step in 0..<60 {
@@ -361,10 +381,10 @@ struct StreamGateTests {
         } else if Int.random(in: 0..<20, using: &random) == 0 {
           for index in 0..<2 { benches[index].end("a") }
         } else {
-          let text = String(repeating: "é", count: Int.random(in: 0...3, using: &random)) + "\(step)"
-          let lane = ["a", "b"].randomElement(using: &random)!
-          benches[0].text(text, lane: lane)
-          benches[1].bit(text, lane: lane)
+          let texts = (0..<Int.random(in: 1...9, using: &random)).map { part in
+            String(repeating: "é", count: Int.random(in: 0...3, using: &random)) + "\(step)\(part)"
+          }
+          send(texts, Bool.random(using: &random) ? "a" : "b", &benches)
         }
         #expect(benches[0].asked == benches[1].asked && benches[0].released == benches[1].released)
         #expect(benches[0].halted == benches[1].halted && benches[0].gate.heldBytes == benches[1].gate.heldBytes)
@@ -373,36 +393,14 @@ struct StreamGateTests {
     }
   }
 
-  /// Several bits at once are the same as one after the other.
-  @Test(arguments: StreamSettings.Mode.allCases, StreamSettings.Finding.allCases)
-  func bitsAreTheSameAtOnce(mode: StreamSettings.Mode, finding: StreamSettings.Finding) {
-    for seed in 0..<200 as Range<UInt64> {
-      var random = Random(seed: seed)
-      let (size, buffer) = (Int.random(in: 1...12, using: &random), [60, 1 << 20].randomElement(using: &random)!)
-      let bench = Bench(mode, size: size, buffer: buffer, finding: finding)
-      var benches = [bench, bench]
-      for step in 0..<40 {
-        if !benches[0].asked.isEmpty, Bool.random(using: &random) {
-          let passes = Int.random(in: 0..<10, using: &random) > 0
-          for index in 0..<2 { benches[index].answer(passes) }
-        } else if Int.random(in: 0..<8, using: &random) == 0 {
-          let pause = Duration.milliseconds(Int.random(in: 0...1500, using: &random))
-          for index in 0..<2 { benches[index].wait(pause) }
-        } else if Int.random(in: 0..<20, using: &random) == 0 {
-          for index in 0..<2 { benches[index].end("a") }
-        } else {
-          let texts = (0..<Int.random(in: 1...9, using: &random)).map { part in
-            String(repeating: "é", count: Int.random(in: 0...3, using: &random)) + "\(step)\(part)"
-          }
-          let lane = ["a", "b"].randomElement(using: &random)!
-          for text in texts { benches[0].bit(text, lane: lane) }
-          benches[1].bits(texts, lane: lane)
-        }
-        #expect(benches[0].asked == benches[1].asked && benches[0].released == benches[1].released)
-        #expect(benches[0].halted == benches[1].halted && benches[0].gate.heldBytes == benches[1].gate.heldBytes)
-        #expect(benches[0].gate.nextDeadline == benches[1].gate.nextDeadline)
-      }
-    }
+  @Test func aGateThatWasHaltedHasNoRoom() throws {
+    var bench = Bench(.window)
+    bench.text("hello", lane: "a")
+    let place = try #require(bench.gate.place(of: "a"))
+    #expect(bench.gate.room(at: place).characters == 5)
+    bench.text("and more", lane: "a")
+    bench.answer(false)
+    #expect(bench.halted == .verdict && bench.gate.room(at: place) == (0, 0))
   }
 
   @Test(arguments: [0, 1]) func aCallBeginsWhenAllOfItWasJudged(first: Int) {

@@ -15,6 +15,18 @@ private let texts = [
 ]
 
 @Suite struct DisguiseTests {
+  @Test("Harmless words stand before or behind a text, as a paragraph or on its line")
+  func dilution() {
+    for words in [1, 10, 100] {
+      let before = Dilution.diluted("a text", words: words, isBefore: true, seed: 1)
+      let behind = Dilution.diluted("a text", words: words, isBefore: false, isOneLine: true, seed: 1)
+      #expect(before.hasSuffix("\n\na text") && behind.hasPrefix("a text ") && !behind.contains("\n"))
+      #expect(before.dropLast(8) == behind.dropFirst(7))
+      #expect(before.dropLast(8).split(separator: " ").count == words)
+    }
+    #expect(Dilution.diluted("a text", words: 0, isBefore: true, seed: 1) == "a text")
+  }
+
   @Test("A text in any disguise is read as what it was", arguments: Perturbation.allCases.filter { $0 != .cut })
   func everyDisguise(disguise: Perturbation) {
     for text in texts {

@@ -30,6 +30,13 @@ private func reads(_ disguised: String, as text: String) -> Bool {
     }
   }
 
+  @Test("Marks that Chinese writes so stay beside words in another form")
+  func chineseMarks() {
+    let forms = Perturbation.fullwidth.apply(to: "bread", seed: 1)
+    #expect(TextViews(of: "今天天气很好，我们去吃\(forms)！").views.first?.string == "今天天气很好，我们去吃bread！")
+    #expect(TextViews(of: "\(forms)！").views.first?.string == "bread!")
+  }
+
   @Test(
     "Letters apart are put together whatever stands between them",
     arguments: [
