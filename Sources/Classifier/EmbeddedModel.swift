@@ -86,7 +86,8 @@ public final class EmbeddedModel: Sendable {
       worst.add(values)
       isSure = isSure && second.settles(values, input, extent)
     }
-    return isSure || !second.reads(input.text) ? worst.scores : nil
+    guard second.reads(input.text) else { return worst.scores }
+    return isSure && !mayHaveExcerpts(input, second) ? worst.scores : nil
   }
 
   /// Scores a text of any length.
@@ -124,6 +125,12 @@ public final class EmbeddedModel: Sendable {
     let isComplete = second.score(open, of: input, reading: Self.mostStretches, isDue: isDue) { worst.add($0) }
     guard let isComplete else { return nil }
     worst.isComplete = isComplete
+    if !worst.isUnsafe {
+      guard let excerpts = excerpts(of: input, second, isDue: isDue) else { return nil }
+      guard second.score(excerpts, of: input, reading: Excerpts.most, isDue: isDue, { worst.add($0) }) != nil else {
+        return nil
+      }
+    }
     return worst.scores
   }
 }
@@ -146,6 +153,8 @@ private struct WorstStretch {
     }
     unsafe = max(unsafe, values[0])
   }
+
+  var isUnsafe: Bool { unsafe >= 0 }
 
   var scores: ClassifierScores {
     guard unsafe > -.infinity else { return ClassifierScores(values: .zero, isComplete: false) }

@@ -80,6 +80,11 @@ public final class StageOne: Sendable {
     }
   }
 
+  /// The values of some words of a prompt as if nothing stood beside them.
+  func values(of words: UnsafeBufferPointer<UInt8>) -> SIMD16<Float> {
+    values(of: sums(of: words, in: FeatureHasher.Space.ofPrompt, base: cscoring_sums()))
+  }
+
   @inline(__always)
   private func sums(
     of text: UnsafeBufferPointer<UInt8>, in spaces: [FeatureHasher.Space], base: cscoring_sums

@@ -1,3 +1,4 @@
+import Glibc
 import StrictJSON
 
 /// The second stage of the embedded judge: the encoder reads the stretches that the first stage is not sure of. Where the
@@ -114,6 +115,7 @@ public struct StageTwo: Sendable {
       switch extent {
       case .whole: 0
       case .paragraph: paragraphMargin
+      case .excerpt(let count): paragraphMargin + StageTwo.excerptMargin * Float(log2(Double(count)))
       case .part: partMargin
       }
     }
@@ -136,6 +138,12 @@ public struct StageTwo: Sendable {
   static let partSlack: Float = 2.5
   /// The same of what the first stage and the convolution say together.
   static let lookPartSlack: Float = 0.5
+  /// Words by themselves with a lower value of the first stage are surely harmless.
+  static let clearBelow: Float = -2.8
+  /// The same of what the first stage and the convolution say together.
+  static let lookClearBelow: Float = -2.75
+  /// What is taken from the value of an excerpt each time that a text has twice as many.
+  static let excerptMargin: Float = 0.3
   /// A value of the first stage counts no more than this.
   public static let mostOfFirst: Float = 2
   /// The tokens of a stretch that are read as one; more, as of text without spaces, go through windows.
@@ -223,6 +231,29 @@ public struct StageTwo: Sendable {
     }
     return isComplete
   }
+
+  /// The excerpts of a prompt; nil where `isDue` said to stop.
+  ///
+  /// - Parameter chunks: those that the first stage is not sure of.
+  func excerpts(
+    of chunks: [Excerpts.Chunk], in words: Excerpts, of input: ClassifierInput, isDue: () -> Bool
+  ) -> [Excerpts.Excerpt]? {
+    guard let weighing = blend.look?.prompt, convolution != nil else { return [] }
+    var left: [Excerpts.Chunk] = []
+    for chunk in chunks {
+      if isDue() { return nil }
+      let stretch = Stretch(range: words.bytes(of: chunk.words), extent: .excerpt(of: 1), values: chunk.values)
+      guard let windows = windows(of: stretch, of: input) else { continue }
+      let values = weighed(Look(stretch: stretch, logits: lookedAt(windows)), nil, by: weighing)
+      if values[0] + blend.margin(stretch.extent) >= Self.lookClearBelow {
+        left.append(Excerpts.Chunk(words: chunk.words, values: values))
+      }
+    }
+    return words.runs(of: left)
+  }
+
+  /// Whether excerpts are looked for: the convolution clears most chunks of harmless texts, which the first stage does not.
+  var hasExcerpts: Bool { blend.look != nil && convolution != nil }
 
   /// What is known of a stretch before the encoder reads it.
   private struct Look {

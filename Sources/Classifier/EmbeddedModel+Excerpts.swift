@@ -1,0 +1,48 @@
+extension EmbeddedModel {
+  /// Whether a prompt has words that the first stage is not sure of when it sees them by themselves.
+  func mayHaveExcerpts(_ input: ClassifierInput, _ second: StageTwo) -> Bool {
+    guard second.hasExcerpts, !input.isResponse else { return false }
+    var (text, found) = (input.text, false)
+    text.withUTF8 { text in
+      forEachOpenChunk(of: Excerpts(of: text), in: text) { _ in
+        found = true
+        return false
+      }
+    }
+    return found
+  }
+
+  /// What stands out of the harmless words of a prompt; nil where `isDue` said to stop. The words of replies were not
+  /// measured so: there are none.
+  func excerpts(of input: ClassifierInput, _ second: StageTwo, isDue: () -> Bool) -> [StageTwo.Stretch]? {
+    guard second.hasExcerpts, !input.isResponse, second.reads(input.text) else { return [] }
+    var text = input.text
+    return text.withUTF8 { text in
+      let words = Excerpts(of: text)
+      var chunks: [Excerpts.Chunk] = []
+      forEachOpenChunk(of: words, in: text) {
+        chunks.append($0)
+        return true
+      }
+      if chunks.count > Excerpts.mostChunks {
+        chunks = Array(chunks.sorted { $0.values[0] > $1.values[0] }.prefix(Excerpts.mostChunks))
+      }
+      return second.excerpts(of: chunks, in: words, of: input, isDue: isDue)?.map { excerpt in
+        StageTwo.Stretch(
+          range: excerpt.bytes, extent: .excerpt(of: excerpt.count),
+          values: first.values(of: UnsafeBufferPointer(rebasing: text[excerpt.bytes])))
+      }
+    }
+  }
+
+  /// Calls `body` with the chunks of a text that the first stage is not sure of, until it says false.
+  private func forEachOpenChunk(
+    of words: Excerpts, in text: UnsafeBufferPointer<UInt8>, _ body: (Excerpts.Chunk) -> Bool
+  ) {
+    guard words.hasSeveral else { return }
+    words.forEachChunk { chunk in
+      let values = first.values(of: UnsafeBufferPointer(rebasing: text[words.bytes(of: chunk)]))
+      return values[0] < StageTwo.clearBelow || body(Excerpts.Chunk(words: chunk, values: values))
+    }
+  }
+}

@@ -1,0 +1,111 @@
+/// Finds words that stand out of what surrounds them.
+///
+/// All that judges a text takes a mean of its words in part, so a request among everyday sentences on one line reads like
+/// them. Here a prompt is cut into chunks of a few words; those that are surely harmless are taken away, and what is left
+/// of it is judged as if it were alone. Words that sound harmless beside others about harm stay with those: a question of
+/// a defender loses nothing of what shows that it is one, as long as that is about the same thing.
+struct Excerpts {
+  /// A few words in a row, no more than their sentence has.
+  struct Chunk {
+    /// Which words of the text.
+    var words: Range<Int>
+    /// The first stage's values, and those of the look where it was asked.
+    var values: SIMD16<Float>
+  }
+
+  /// A run of words that are not surely harmless.
+  struct Excerpt: Equatable {
+    var bytes: Range<Int>
+    /// How many runs the text has: of many, one looks worse than it is by chance.
+    var count: Int
+  }
+
+  /// The words of a chunk; neighbours in a sentence that is longer share half.
+  static let chunkWords = 8
+  /// So many harmless words between two others stay with them.
+  static let longestGap = 6
+  /// Fewer words say nothing by themselves.
+  static let fewestWords = 4
+  /// So many are judged, those with the worst chunks.
+  static let most = 2
+  /// So many chunks are looked at, those that the first stage finds worst.
+  static let mostChunks = 1_024
+
+  /// Where each word stands, in bytes.
+  private(set) var words: [Range<Int>] = []
+  /// The words that sentences end with, one behind the last.
+  private var ends: [Int] = []
+
+  /// The words of a text: what stands between white space. A sentence ends at its mark, or with its line.
+  init(of text: UnsafeBufferPointer<UInt8>) {
+    words.reserveCapacity(text.count / 5 + 1)
+    var place = 0
+    while place < text.count {
+      var endsLine = false
+      while place < text.count, Self.isSpace(text[place]) {
+        endsLine = endsLine || text[place] == 0x0A || text[place] == 0x0D
+        place += 1
+      }
+      if let last = words.last, endsLine || Self.endsSentence(text[last]) { ends.append(words.count) }
+      let start = place
+      while place < text.count, !Self.isSpace(text[place]) { place += 1 }
+      if start < place { words.append(start..<place) }
+    }
+    if let last = ends.last, last == words.count { return }
+    ends.append(words.count)
+  }
+
+  private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+
+  private static func endsSentence(_ word: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+    for byte in word.reversed() {
+      switch byte {
+      case UInt8(ascii: "."), UInt8(ascii: "!"), UInt8(ascii: "?"): return true
+      case UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: ")"), UInt8(ascii: "]"): continue
+      default: return false
+      }
+    }
+    return false
+  }
+
+  /// Whether there is more than one chunk: a text that is one chunk is judged as it is.
+  var hasSeveral: Bool { words.count > Self.chunkWords || ends.count > 1 }
+
+  /// The bytes of some words and what stands between them.
+  func bytes(of range: Range<Int>) -> Range<Int> {
+    guard let first = words[range].first, let last = words[range].last else { return 0..<0 }
+    return first.lowerBound..<last.upperBound
+  }
+
+  /// Calls `body` with the words of each chunk until it says false.
+  func forEachChunk(_ body: (Range<Int>) -> Bool) {
+    var start = 0
+    for end in ends {
+      var place = start
+      while place + Self.chunkWords < end {
+        guard body(place..<(place + Self.chunkWords)) else { return }
+        place += Self.chunkWords / 2
+      }
+      guard body(max(start, end - Self.chunkWords)..<end) else { return }
+      start = end
+    }
+  }
+
+  /// The runs of words that are in these chunks, in the order of their worst chunk.
+  func runs(of chunks: [Chunk]) -> [Excerpt] {
+    var runs: [(words: Range<Int>, worst: Float)] = []
+    for chunk in chunks.sorted(by: { $0.words.lowerBound < $1.words.lowerBound }) {
+      if let last = runs.last, chunk.words.lowerBound - last.words.upperBound <= Self.longestGap {
+        runs[runs.count - 1] = (
+          last.words.lowerBound..<max(last.words.upperBound, chunk.words.upperBound), max(last.worst, chunk.values[0])
+        )
+      } else {
+        runs.append((chunk.words, chunk.values[0]))
+      }
+    }
+    // All of the text was judged.
+    if let first = runs.first, first.words.count == words.count { return [] }
+    return runs.filter { $0.words.count >= Self.fewestWords }.sorted { $0.worst > $1.worst }.prefix(Self.most)
+      .map { Excerpt(bytes: bytes(of: $0.words), count: runs.count) }
+  }
+}
