@@ -69,7 +69,7 @@ public final class EmbeddedJudge: Judge {
   public func judgeAtOnce(_ request: JudgeRequest) -> JudgeReport? {
     if let part = request.onlyText, !TextViews.hasSigns(part.text) { return judgeAtOnce(part, request) }
     // A hop to the lane costs 10–16 µs; below ~100 µs of work it is not worth its price.
-    guard Self.cost(of: texts(of: request)) < Self.mostAtOnce else { return nil }
+    guard cost(of: texts(of: request)) < Self.mostAtOnce else { return nil }
     return judgeParts(of: request)
   }
 
@@ -91,7 +91,7 @@ public final class EmbeddedJudge: Judge {
   private func judgeAtOnce(_ part: Part, _ request: JudgeRequest) -> JudgeReport? {
     let answered = context(of: request.scope, in: request)
     let context = answered.isEmpty ? "" : Self.text(of: answered, in: request)
-    guard Self.plainCost(part.text) + (context.isEmpty ? .zero : Self.plainCost(context)) < Self.mostAtOnce else {
+    guard plainCost(part.text) + (context.isEmpty ? .zero : plainCost(context)) < Self.mostAtOnce else {
       return nil
     }
     let isResponse = request.conversation.messages[request.scope[0]].role.side == .output
@@ -123,7 +123,7 @@ public final class EmbeddedJudge: Judge {
     do {
       // Both stages take milliseconds for a sentence.
       let second = model.second == nil ? Duration.zero : .microseconds(2_000 * texts.count + 80 * bytes)
-      report = try await lane.run(estimatedCost: Self.cost(of: texts) + second) {
+      report = try await lane.run(estimatedCost: cost(of: texts) + second) {
         let work = self.work(for: request)
         var scores: [ClassifierScores] = []
         for input in work.inputs {
@@ -215,14 +215,17 @@ public final class EmbeddedJudge: Judge {
   }
 
   /// What the first stage, the look for disguises and the look at the language cost, measured on one core
-  /// (docs/performance.md); a text that may wear a disguise costs ten times as much.
-  private static func cost(of parts: [Part]) -> Duration {
+  /// (docs/performance.md); a text that may wear a disguise costs ten times as much. Where there is a second stage, the
+  /// first reads a text in chunks too.
+  private func cost(of parts: [Part]) -> Duration {
     parts.reduce(.zero) { cost, part in
       cost + (TextViews.hasSigns(part.text) ? .nanoseconds(1_000 + 250 * part.text.utf8.count) : plainCost(part.text))
     }
   }
 
-  private static func plainCost(_ text: String) -> Duration { .nanoseconds(1_000 + 25 * text.utf8.count) }
+  private func plainCost(_ text: String) -> Duration {
+    .nanoseconds(1_000 + (model.second == nil ? 25 : 55) * text.utf8.count)
+  }
 
   // MARK: What the scores mean
 
