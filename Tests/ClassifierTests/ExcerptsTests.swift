@@ -26,7 +26,8 @@ import Testing
   @Test("Chunks end with their sentence or line; neighbours in a longer sentence share half, and every word is in one")
   func cutting() {
     #expect(chunks("one two three") == [0..<3])
-    #expect(chunks("One two. \"Three four?\" (Five!) six\nseven\r\n\r\neight.") == [0..<2, 2..<4, 4..<5, 5..<6, 6..<7, 7..<8])
+    #expect(
+      chunks("One two. \"Three four?\" (Five!) six\nseven\r\n\r\neight.") == [0..<2, 2..<4, 4..<5, 5..<6, 6..<7, 7..<8])
     // A mark inside a word ends nothing, and lines without words are none.
     #expect(chunks("\n\n 3.14 at example.com \n\t\n ") == [0..<3])
     #expect(chunks(numbers(0..<8)) == [0..<8])
@@ -38,7 +39,9 @@ import Testing
 
   @Test("A text without words has no chunks that say anything")
   func empty() {
-    for text in ["", " ", "\n\n", "\t \r\n"] { #expect(!excerpts(text).hasSeveral && chunks(text).allSatisfy(\.isEmpty)) }
+    for text in ["", " ", "\n\n", "\t \r\n"] {
+      #expect(!excerpts(text).hasSeveral && chunks(text).allSatisfy(\.isEmpty))
+    }
   }
 
   @Test("No more chunks come once nobody wants them")
@@ -66,7 +69,10 @@ import Testing
     #expect(found([chunk(4..<12, 0), chunk(5..<9, 0)]) == ["1: " + numbers(4..<12)])
     // Few words count as a run, and say nothing by themselves.
     #expect(found([chunk(0..<3, 5), chunk(20..<28, 0)]) == ["2: " + numbers(20..<28)])
-    #expect(found([chunk(0..<8, 1), chunk(20..<28, 2), chunk(40..<48, 3)]) == ["3: " + numbers(40..<48), "3: " + numbers(20..<28)])
+    #expect(
+      found([chunk(0..<8, 1), chunk(20..<28, 2), chunk(40..<48, 3)]) == [
+        "3: " + numbers(40..<48), "3: " + numbers(20..<28),
+      ])
     #expect(found(stride(from: 0, through: 52, by: 4).map { chunk($0..<($0 + 8), 0) }) == [])
   }
 
