@@ -59,6 +59,11 @@ public final class EmbeddedJudge: Judge {
   /// Judges each run of messages in scope: where the first stage is sure, where it stands; else in the worker lane.
   public func judge(_ request: JudgeRequest) async -> JudgeReport {
     if let report = judgeAtOnce(request) { return report }
+    return await judgeLater(request)
+  }
+
+  /// Judges in the worker lane.
+  public func judgeLater(_ request: JudgeRequest) async -> JudgeReport {
     do { return try await judgeInLane(request) } catch {
       let parts = request.readableParts(of: request.scope).map(\.path)
       return JudgeReport(observations: [.failed(error, parts)], contextNotUsed: unusedContext(of: request))
@@ -67,9 +72,11 @@ public final class EmbeddedJudge: Judge {
 
   /// Judges short texts that the first stage is sure of.
   public func judgeAtOnce(_ request: JudgeRequest) -> JudgeReport? {
-    if let part = request.onlyText, !TextViews.hasSigns(part.text) { return judgeAtOnce(part, request) }
+    let only = request.onlyText
+    let look = only.map { TextViews.firstLook(at: $0.text) }
+    if let only, look == .nothing { return judgeAtOnce(only, request) }
     // A hop to the lane costs 10–16 µs; below ~100 µs of work it is not worth its price.
-    guard Self.cost(of: texts(of: request)) < Self.mostAtOnce else { return nil }
+    guard size(of: request, look).cost < Self.mostAtOnce else { return nil }
     return judgeParts(of: request)
   }
 
@@ -116,14 +123,13 @@ public final class EmbeddedJudge: Judge {
 
   /// Judges in the worker lane; work whose time ran out while it waited, or while it ran, has no result.
   private func judgeInLane(_ request: JudgeRequest) async throws(FailureReason) -> JudgeReport {
-    let texts = texts(of: request)
-    let bytes = texts.reduce(0) { $0 + $1.text.utf8.count }
+    let size = size(of: request)
     let deadline = request.deadline
     let report: JudgeReport?
     do {
       // Both stages take milliseconds for a sentence.
-      let second = model.second == nil ? Duration.zero : .microseconds(2_000 * texts.count + 80 * bytes)
-      report = try await lane.run(estimatedCost: Self.cost(of: texts) + second) {
+      let second = model.second == nil ? Duration.zero : .microseconds(2_000 * size.texts + 80 * size.bytes)
+      report = try await lane.run(estimatedCost: size.cost + second) {
         let work = self.work(for: request)
         var scores: [ClassifierScores] = []
         for input in work.inputs {
@@ -164,11 +170,24 @@ public final class EmbeddedJudge: Judge {
     return parts.count == 1 ? parts[0].text : parts.map(\.text).joined(separator: "\n\n")
   }
 
-  /// Everything that is read: what is judged, and what it answers.
-  private func texts(of request: JudgeRequest) -> [Part] {
-    request.runs.flatMap { run in
-      request.readableParts(of: run) + request.readableParts(of: context(of: run, in: request))
+  /// How much is read of a request, and what the first stage, the look for disguises and the look at the language cost.
+  ///
+  /// - Parameter look: of the only text, where there is one and it was looked at.
+  private func size(
+    of request: JudgeRequest, _ look: TextViews.FirstLook? = nil
+  ) -> (texts: Int, bytes: Int, cost: Duration) {
+    var (texts, bytes, cost) = (0, 0, Duration.zero)
+    func add(_ part: Part, _ ofIts: Duration) {
+      texts += 1
+      bytes += part.text.utf8.count
+      cost += ofIts
     }
+    for run in request.runs {
+      for part in request.readableParts(of: run) { add(part, Self.cost(part.text, look)) }
+      // What was answered is read as it is written.
+      for part in request.readableParts(of: context(of: run, in: request)) { add(part, Self.plainCost(part.text)) }
+    }
+    return (texts, bytes, cost)
   }
 
   private func unusedContext(of request: JudgeRequest) -> [UnusedContext] {
@@ -214,11 +233,13 @@ public final class EmbeddedJudge: Judge {
     return work
   }
 
-  /// What the first stage, the look for disguises and the look at the language cost, measured on one core
-  /// (docs/performance.md); a text that may wear a disguise costs ten times as much.
-  private static func cost(of parts: [Part]) -> Duration {
-    parts.reduce(.zero) { cost, part in
-      cost + (TextViews.hasSigns(part.text) ? .nanoseconds(1_000 + 250 * part.text.utf8.count) : plainCost(part.text))
+  /// What a text costs, measured on one core (docs/performance.md); one that may wear a disguise costs ten times as much
+  /// as one that wears none, and one whose words have to be read as ciphers three times.
+  private static func cost(_ text: String, _ look: TextViews.FirstLook?) -> Duration {
+    switch look ?? TextViews.firstLook(at: text) {
+    case .nothing: plainCost(text)
+    case .unfamiliarWords: .nanoseconds(1_000 + 80 * text.utf8.count)
+    case .signs: .nanoseconds(1_000 + 250 * text.utf8.count)
     }
   }
 
