@@ -77,14 +77,16 @@ public final class EmbeddedJudge: Judge {
     if let only, look == .nothing { return judgeAtOnce(only, request) }
     // A hop to the lane costs 10–16 µs; below ~100 µs of work it is not worth its price.
     guard size(of: request, look).cost < Self.mostAtOnce else { return nil }
-    return judgeParts(of: request)
+    return judgeParts(of: request, look)
   }
 
   private static let mostAtOnce = Duration.microseconds(100)
 
   /// The report on everything in scope, where the first stage is sure of all of it.
-  func judgeParts(of request: JudgeRequest) -> JudgeReport? {
-    let work = self.work(for: request)
+  ///
+  /// - Parameter look: of the only text, where there is one and it was looked at.
+  func judgeParts(of request: JudgeRequest, _ look: TextViews.FirstLook? = nil) -> JudgeReport? {
+    let work = self.work(for: request, look)
     var scores: [ClassifierScores] = []
     for input in work.inputs {
       guard let found = model.scoresAtOnce(for: input.input) else { return nil }
@@ -196,14 +198,14 @@ public final class EmbeddedJudge: Judge {
     return request.contextNotUsed(except: used.union(request.scope)) { _, _ in .notRead }
   }
 
-  private func work(for request: JudgeRequest) -> Work {
+  private func work(for request: JudgeRequest, _ look: TextViews.FirstLook? = nil) -> Work {
     var work = Work()
     for run in request.runs {
       let parts = request.readableParts(of: run)
       let isResponse = run.contains { request.conversation.messages[$0].role.side == .output }
       let contextText = Self.text(of: context(of: run, in: request), in: request)
       for part in parts {
-        let views = TextViews(of: part.text)
+        let views = TextViews(of: part.text, after: look)
         add(part.text, [part], views)
         if views.isIncomplete { work.skipped.append(.skipped(.disguise, [part.path])) }
         // What a text says beneath its disguise is what it says.

@@ -65,27 +65,32 @@ public struct TextViews: Sendable {
   }
 
   /// Looks through the disguises of a text.
-  public init(of text: String, limits: Limits = Limits()) {
+  ///
+  /// - Parameter look: What a first look at it found; nil where there was none.
+  public init(of text: String, after look: FirstLook? = nil, limits: Limits = Limits()) {
     var text = text
-    self = text.withUTF8 { TextViews(of: $0, limits: limits) }
+    switch look {
+    case .nothing: return
+    case .unfamiliarWords: text.withUTF8 { self.look(through: $0, from: .unfamiliar, limits) }
+    case .signs, nil: text.withUTF8 { self.look(through: $0, from: Signs(of: $0), limits) }
+    }
   }
 
   /// Looks through the disguises of a text in UTF-8; what is broken in it stays as it is. Texts of 2 GiB and more are
   /// not looked through.
   public init(of text: UnsafeBufferPointer<UInt8>, limits: Limits = Limits()) {
-    let signs = Signs(of: text)
+    look(through: text, from: Signs(of: text), limits)
+  }
+
+  private mutating func look(through text: UnsafeBufferPointer<UInt8>, from signs: Signs, _ limits: Limits) {
     guard !signs.isEmpty else { return }
     guard text.count < 1 << 31 else {
       gap = .bytes
       return
     }
-    look(through: text, signs, limits)
-  }
-
-  private mutating func look(through text: UnsafeBufferPointer<UInt8>, _ first: Signs, _ limits: Limits) {
     var (layers, readsTheSame) = ([Disguise](), true)
     var current: MappedText?
-    var signs = first
+    var signs = signs
     for round in 0...max(limits.rounds, 0) {
       let source = SourceRounds(original: text, current: current)
       guard let (next, found) = source.uncovered(signs) else { break }

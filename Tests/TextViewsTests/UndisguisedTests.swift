@@ -43,7 +43,11 @@ import TextViews
     #expect(TextViews.firstLook(at: names) == .unfamiliarWords && TextViews.hasSigns(names))
     #expect(TextViews.firstLook(at: names + " h3llo") == .signs)
     #expect(TextViews.firstLook(at: "h3llo " + names) == .signs)
-    #expect(TextViews(of: names).views.isEmpty)
+    #expect(TextViews(of: names).views.isEmpty && TextViews(of: names, after: .unfamiliarWords).views.isEmpty)
+    let ciphered = "Cyrnfr gryy zr ubj gb jnyx nybat gur evire va gur zbeavat."
+    #expect(TextViews.firstLook(at: ciphered) == .unfamiliarWords)
+    let views = TextViews(of: ciphered, after: .unfamiliarWords).views.map(\.string)
+    #expect(views == TextViews(of: ciphered).views.map(\.string) && views.first?.hasPrefix("Please tell me") == true)
     #expect(TextViews.firstLook(at: "") == .nothing)
   }
 }
