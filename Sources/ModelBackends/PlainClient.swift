@@ -32,8 +32,8 @@ final class PlainClient: @unchecked Sendable {
     guard let route = route(call.url), call.lines != nil || PlainTransfer.takes(call) else { return nil }
     return begin(
       PlainTransfer(
-        call, lines: call.lines ?? PlainTransfer.lines(call.headers), sending: call.body, within: call.timeout, to: route, on: loop,
-        into: sink))
+        call, lines: call.lines ?? PlainTransfer.lines(call.headers), sending: call.body, within: call.timeout,
+        to: route, on: loop, into: sink))
   }
 
   /// The same for a call that was prepared.

@@ -96,16 +96,20 @@ private func model() throws -> EmbeddedModel { try EmbeddedModel.builtin() }
           cscoring_add(&reader, text.count, table, 10, &apart)
         }
         var reader = FeatureHasher.reader(of: text, in: .text, and: .response)
-        for limit in stride(from: 75, to: text.count + 75, by: 75) { cscoring_add(&reader, limit, table, 10, &together) }
+        for limit in stride(from: 75, to: text.count + 75, by: 75) {
+          cscoring_add(&reader, limit, table, 10, &together)
+        }
         return (apart, together)
       }
       #expect(apart.rows == together.rows && apart.count == together.count)
     }
   }
 
-  @Test("As many hashes are never written as there is room for, whatever the text", arguments: [
-    "a b c ", "日", "a日", "👍", "abcd ", "é ", "a",
-  ])
+  @Test(
+    "As many hashes are never written as there is room for, whatever the text",
+    arguments: [
+      "a b c ", "日", "a日", "👍", "abcd ", "é ", "a",
+    ])
   func capacity(piece: String) {
     for length in [1, 47, 48, 49, 255, 256, 1_000] {
       let text = Array(String(repeating: piece, count: length).utf8.prefix(length))

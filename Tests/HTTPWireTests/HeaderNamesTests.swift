@@ -35,7 +35,8 @@ import Testing
   @Test("As lines they are what they are as strings, rubbish in them too")
   func lines() throws {
     var parser = RequestParser()
-    let bytes = Array("GET / HTTP/1.1\r\nHost: x\r\nX-API-Key:  k \r\ncookie: c\r\naccept: \u{E9}".utf8)
+    let bytes =
+      Array("GET / HTTP/1.1\r\nHost: x\r\nX-API-Key:  k \r\ncookie: c\r\naccept: \u{E9}".utf8)
       + [0xE9, 0x21] + Array("\r\nx-ratelimit-a:\r\n\r\n".utf8)
     let head = try #require(try bytes.withUnsafeBufferPointer { try parser.head(in: $0) }).head
     var lines = Array("a: b\r\n".utf8)
