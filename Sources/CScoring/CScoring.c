@@ -62,7 +62,7 @@ typedef struct {
 } neighbours;
 
 // The word, the pair that it ends, and the pair with a word between.
-static inline uint32_t *add_word(neighbours *words, uint64_t hash, uint32_t *out) {
+static inline __attribute__((always_inline)) uint32_t *add_word(neighbours *words, uint64_t hash, uint32_t *out) {
   *out++ = mixed(hash);
   if (words->previous != 0) *out++ = mixed((words->previous * 31) ^ hash);
   if (words->before != 0) *out++ = mixed((words->before * 131) ^ hash ^ 0x5555);
@@ -80,11 +80,15 @@ static inline uint32_t *add_grams(uint64_t seed, const uint8_t *bytes, size_t co
   return out;
 }
 
-size_t cscoring_read(cscoring_reader *reader, size_t limit, uint32_t *hashes) {
+// Compiled once for one space and once for two: each step of a word's hash waits for the one before, so a second hash costs
+// next to nothing, and neither do the borders of the words, which are found once.
+static inline __attribute__((always_inline)) size_t read_words(
+    cscoring_reader *reader, size_t limit, uint32_t *hashes, const int is_twice) {
   const uint8_t *text = reader->text;
   const size_t end = reader->length;
-  const uint64_t seed = reader->seed;
+  const uint64_t seed = reader->seed, second = reader->second_seed;
   neighbours words = {reader->previous, reader->before};
+  neighbours others = {reader->second_previous, reader->second_before};
   size_t position = reader->position;
   uint32_t *out = hashes;
   if (limit > end) limit = end;
@@ -93,7 +97,7 @@ size_t cscoring_read(cscoring_reader *reader, size_t limit, uint32_t *hashes) {
   bytes[0] = '<';
   while (position < limit) {
     size_t length = 0;
-    uint64_t hash = seed, alone = 0;
+    uint64_t hash = seed, other = second, alone = 0, other_alone = 0;
     while (position < end && length < cscoring_word_bytes) {
       // Nearly all that comes is a run of letters of ASCII.
       size_t most = cscoring_word_bytes - length < end - position ? cscoring_word_bytes - length : end - position;
@@ -104,6 +108,7 @@ size_t cscoring_read(cscoring_reader *reader, size_t limit, uint32_t *hashes) {
       while (run < most && (folded = classes[from[run]]) > high) {
         to[run] = folded;
         hash = (hash ^ folded) * prime;
+        if (is_twice) other = (other ^ folded) * prime;
         run++;
       }
       position += run;
@@ -118,22 +123,34 @@ size_t cscoring_read(cscoring_reader *reader, size_t limit, uint32_t *hashes) {
       if (next.kind == is_separator) break;
       if (next.kind == is_word) {
         alone = (seed ^ next.scalar) * prime;
+        other_alone = (second ^ next.scalar) * prime;
         break;
       }
       hash = (hash ^ next.scalar) * prime;
+      if (is_twice) other = (other ^ next.scalar) * prime;
       for (uint32_t scalar = next.scalar; scalar != 0; scalar >>= 8) bytes[++length] = (uint8_t)scalar;
     }
     if (length > 0) {
       bytes[length + 1] = '>';
       out = add_word(&words, hash, out);
+      if (is_twice) out = add_word(&others, other, out);
       if (reader->grams != 0 && length >= 4) out = add_grams(seed, bytes, length + 2, out);
     }
-    if (alone != 0) out = add_word(&words, alone, out);
+    if (alone != 0) {
+      out = add_word(&words, alone, out);
+      if (is_twice) out = add_word(&others, other_alone, out);
+    }
   }
   reader->position = position;
   reader->previous = words.previous;
   reader->before = words.before;
+  reader->second_previous = others.previous;
+  reader->second_before = others.before;
   return (size_t)(out - hashes);
+}
+
+size_t cscoring_read(cscoring_reader *reader, size_t limit, uint32_t *hashes) {
+  return reader->second_seed != 0 ? read_words(reader, limit, hashes, 1) : read_words(reader, limit, hashes, 0);
 }
 
 // MARK: Sums

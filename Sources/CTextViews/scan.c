@@ -109,11 +109,16 @@ static inline unsigned judge(const uint8_t *text, size_t count) {
   return found | sample(text, m.letters);
 }
 
-unsigned ctextviews_scan(const uint8_t *text, size_t count) {
+unsigned ctextviews_scan(const uint8_t *text, size_t count) { return ctextviews_scan_for(text, count, 0); }
+
+unsigned ctextviews_scan_for(const uint8_t *text, size_t count, unsigned enough) {
   unsigned found = 0;
   size_t position = 0;
   // Blocks overlap by the longest pattern.
-  for (; position + 64 <= count; position += 48) found |= judge(text + position, 64);
+  for (; position + 64 <= count; position += 48) {
+    found |= judge(text + position, 64);
+    if (found & enough) return found;
+  }
   if (position < count && (position == 0 || position + 16 < count)) {
     uint8_t rest[64];
     memset(rest, ' ', sizeof rest);

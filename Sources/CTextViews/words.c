@@ -58,19 +58,38 @@ unsigned ctextviews_readings(const uint8_t *letters, size_t count) {
       | (holds(reversed, count) ? CTEXTVIEWS_REVERSED : 0);
 }
 
-void ctextviews_costs(const uint8_t *letters, size_t count, uint8_t *found) {
-  uint64_t state = 0xCBF29CE484222325;
+// What a word costs whose letters were mixed to this; 0 where it is none.
+static inline uint8_t cost_of(uint64_t state) {
+  uint64_t hash = state * 0x9E3779B97F4A7C15;
+  for (size_t place = hash >> 48;; place = (place + 1) % costPlaces) {
+    uint32_t entry;
+    memcpy(&entry, costs + 4 * place, sizeof entry);
+    if (entry == 0) return 0;
+    if (entry >> 5 == (hash >> 16 & 0x7FFFFFF)) return entry & 31;
+  }
+}
+
+static const uint64_t no_letters = 0xCBF29CE484222325;
+
+static inline uint64_t mix(uint64_t state, uint8_t letter) { return (state ^ letter) * 0x100000001B3; }
+
+unsigned ctextviews_rare_readings(const uint8_t *letters, size_t count) {
+  if (count == 0 || count > CTEXTVIEWS_LONGEST_COST) return 0;
+  uint64_t plain = no_letters, rotated = no_letters, reversed = no_letters;
   for (size_t index = 0; index < count; index++) {
-    state = (state ^ (letters[index] | 0x20)) * 0x100000001B3;
-    uint64_t hash = state * 0x9E3779B97F4A7C15;
-    found[index] = 0;
-    for (size_t place = hash >> 48;; place = (place + 1) % costPlaces) {
-      uint32_t entry;
-      memcpy(&entry, costs + 4 * place, sizeof entry);
-      if (entry == 0) break;
-      if (entry >> 5 != (hash >> 16 & 0x7FFFFFF)) continue;
-      found[index] = entry & 31;
-      break;
-    }
+    uint8_t letter = letters[index] | 0x20;
+    plain = mix(plain, letter);
+    rotated = mix(rotated, letter < 'n' ? letter + 13 : letter - 13);
+    reversed = mix(reversed, letters[count - 1 - index] | 0x20);
+  }
+  return (cost_of(plain) ? CTEXTVIEWS_AS_IS : 0) | (cost_of(rotated) ? CTEXTVIEWS_ROTATED : 0)
+      | (cost_of(reversed) ? CTEXTVIEWS_REVERSED : 0);
+}
+
+void ctextviews_costs(const uint8_t *letters, size_t count, uint8_t *found) {
+  uint64_t state = no_letters;
+  for (size_t index = 0; index < count; index++) {
+    state = mix(state, letters[index] | 0x20);
+    found[index] = cost_of(state);
   }
 }

@@ -17,12 +17,14 @@ extension OpenAIFields {
 }
 
 extension StreamReading {
+  private static let choices: Set<String> = ["choices"]
+
   /// Reads a chunk with choices, each of which says its place.
   mutating func readChunk(_ json: JSON, choice field: Field, usage: TokenUsage?) throws(ChatContractError) {
     guard let object = json.object else {
       throw ChatContractError("data", "must be a JSON object, not \(json.kindName)")
     }
-    readMembers(object, OpenAIFields.envelope, except: ["choices"])
+    readMembers(object, OpenAIFields.envelope, except: Self.choices)
     let choices = object["choices"] ?? .null
     if choices.array == nil { read(choices, as: .lines, at: "choices") }
     for (position, choice) in (choices.array ?? []).enumerated() {

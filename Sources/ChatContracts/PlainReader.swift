@@ -18,17 +18,16 @@ struct PlainReader {
   var parts: [Part] = []
   /// The index of the message that what is found belongs to.
   var message = 0
-  private var steps: [Step] = []
+  /// One for each level of depth at most, so that there is always room.
+  private var steps = InlineArray<16, Step>(repeating: .index(0))
+  private var stepCount = 0
   private var depth = 0
 
   /// Deeper bodies, and objects with more members, are not usual.
   private static let (maximumDepth, maximumMembers) = (16, 32)
 
   /// A reader of bytes that outlive it.
-  init(_ bytes: UnsafeBufferPointer<UInt8>) {
-    scanner = JSONScanner(bytes)
-    steps.reserveCapacity(8)
-  }
+  init(_ bytes: UnsafeBufferPointer<UInt8>) { scanner = JSONScanner(bytes) }
 
   // MARK: Objects and arrays
 
@@ -60,9 +59,9 @@ struct PlainReader {
     defer { depth -= 1 }
     var index = 0
     repeat {
-      steps.append(.index(index))
+      push(.index(index))
       guard read(&self, index) else { return false }
-      steps.removeLast()
+      stepCount -= 1
       index += 1
     } while scanner.take(byte: UInt8(ascii: ","))
     return scanner.take(byte: UInt8(ascii: "]"))
@@ -70,10 +69,15 @@ struct PlainReader {
 
   /// Does what `read` does with a step to a member.
   mutating func inside(_ key: UnsafeBufferPointer<UInt8>, _ read: (inout PlainReader) -> Bool) -> Bool {
-    steps.append(.key(key))
+    push(.key(key))
     guard read(&self) else { return false }
-    steps.removeLast()
+    stepCount -= 1
     return true
+  }
+
+  private mutating func push(_ step: Step) {
+    steps[stepCount] = step
+    stepCount += 1
   }
 
   // MARK: Fields
@@ -128,7 +132,12 @@ struct PlainReader {
 
   /// Where the reader stands, as `choices[0].message.content`.
   private var path: String {
-    let room = steps.reduce(0) { room, step in if case .key(let key) = step { room + key.count + 1 } else { room + 22 }
+    if isAt("messages", "content", depth: 3) { return Self.firstMessage }
+    if isAt("choices", "content", depth: 4), case .key(let key) = steps[2], key.isText("message") {
+      return Self.firstChoice
+    }
+    let room = (0..<stepCount).reduce(0) { room, step in
+      if case .key(let key) = steps[step] { room + key.count + 1 } else { room + 22 }
     }
     return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: room) { text in
       var end = 0
@@ -136,8 +145,8 @@ struct PlainReader {
         text[end] = byte
         end += 1
       }
-      for step in steps {
-        switch step {
+      for step in 0..<stepCount {
+        switch steps[step] {
         case .key(let key):
           if end > 0 { put(UInt8(ascii: ".")) }
           for byte in key { put(byte) }
@@ -147,11 +156,16 @@ struct PlainReader {
           put(UInt8(ascii: "]"))
         }
       }
-      let path = UnsafeBufferPointer(rebasing: text[..<end])
-      if path.isText("messages[0].content") { return Self.firstMessage }
-      if path.isText("choices[0].message.content") { return Self.firstChoice }
-      return String(decoding: path, as: UTF8.self)
+      return String(decoding: UnsafeBufferPointer(rebasing: text[..<end]), as: UTF8.self)
     }
+  }
+
+  /// Whether the reader stands in the first element of this member, so many steps deep, at this key.
+  private func isAt(_ list: StaticString, _ last: StaticString, depth: Int) -> Bool {
+    guard stepCount == depth, case .index(0) = steps[1], case .key(let first) = steps[0], first.isText(list),
+      case .key(let key) = steps[depth - 1]
+    else { return false }
+    return key.isText(last)
   }
 }
 

@@ -39,13 +39,32 @@ public enum EvaluatedLanguage {
   }
 
   private static func letters(of text: String) -> (han: Int, others: Int) {
-    // The first byte of any Han letter.
-    guard text.utf8.contains(where: { $0 >= 0xE3 }) else { return (0, 1) }
+    guard mayHoldHan(text) else { return (0, 1) }
     var (han, others) = (0, 0)
     for scalar in text.unicodeScalars where scalar.properties.isAlphabetic {
       if scalar.properties.isIdeographic { han += 1 } else { others += 1 }
     }
     return (han, others)
+  }
+
+  /// Whether there is a byte that a Han letter may begin with. Of eight bytes of ASCII none is looked at by itself.
+  private static func mayHoldHan(_ text: String) -> Bool {
+    var text = text
+    return text.withUTF8 { text in
+      let bytes = UnsafeRawBufferPointer(text)
+      var place = 0
+      while place < bytes.count {
+        if place &+ 8 <= bytes.count,
+          bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self) & 0x8080_8080_8080_8080 == 0
+        {
+          place &+= 8
+          continue
+        }
+        if bytes[place] >= 0xE3 { return true }
+        place &+= 1
+      }
+      return false
+    }
   }
 
   // MARK: Script

@@ -12,17 +12,21 @@ public enum FeatureHasher {
     case response = 0xC2B2_AE3D_27D4_EB4F
     case context = 0x1656_67B1_9E37_79F9
 
-    /// Where the words of a prompt count.
-    static let ofPrompt: [Space] = [.text]
-    /// Where the words of a response count.
-    static let ofResponse: [Space] = [.text, .response]
+    /// Where the words of a response count besides `text`, the space of a prompt.
+    static let ofResponse = Space.response
   }
 
   /// A reader at the beginning of a text, which must outlive it.
   static func reader(of text: UnsafeBufferPointer<UInt8>, in space: Space) -> cscoring_reader {
-    cscoring_reader(
+    reader(of: text, in: space, and: nil)
+  }
+
+  /// The same for one space, or for two at once, which costs little more than one.
+  static func reader(of text: UnsafeBufferPointer<UInt8>, in space: Space, and second: Space?) -> cscoring_reader {
+    precondition(second != .text, "only the first space counts what is inside of words")
+    return cscoring_reader(
       text: text.baseAddress, length: text.count, position: 0, seed: space.rawValue, grams: space == .text ? 1 : 0,
-      previous: 0, before: 0)
+      previous: 0, before: 0, second_seed: second?.rawValue ?? 0, second_previous: 0, second_before: 0)
   }
 
   /// Appends the hash of every feature of the text, in order.

@@ -1,4 +1,5 @@
 import CScoring
+import Glibc
 
 /// The first stage of the embedded judge: hashed words and pairs of words, each with a row of 16 small numbers; the sums of
 /// the rows go through one small layer to 16 heads.
@@ -44,29 +45,30 @@ public final class StageOne: Sendable {
   public func forEachStretch(of input: ClassifierInput, _ body: (Range<Int>, Extent, SIMD16<Float>) -> Void) {
     var text = input.text
     guard input.isResponse else {
-      return text.withUTF8 { forEachStretch(of: $0, in: FeatureHasher.Space.ofPrompt, base: cscoring_sums(), body) }
+      return text.withUTF8 { forEachStretch(of: $0, and: nil, base: cscoring_sums(), body) }
     }
     var context = input.context
     text.withUTF8 { text in
       context.withUTF8 { context in
         // Of a long prompt the end is what is being answered. Every stretch of a response answers the same.
         let prompt = UnsafeBufferPointer(rebasing: context.suffix(Self.windowBytes))
-        let base = sums(of: prompt, in: [.context], base: cscoring_sums())
-        forEachStretch(of: text, in: FeatureHasher.Space.ofResponse, base: base, body)
+        let base = sums(of: prompt, in: .context, and: nil, base: cscoring_sums())
+        forEachStretch(of: text, and: FeatureHasher.Space.ofResponse, base: base, body)
       }
     }
   }
 
-  /// The stretches of a text whose features count in each of these spaces, on top of what is already in `base`.
+  /// The stretches of a text whose features count as those of text, and in this space too where there is one, on top of
+  /// what is already in `base`.
   @inline(__always)
   private func forEachStretch(
-    of text: UnsafeBufferPointer<UInt8>, in spaces: [FeatureHasher.Space], base: cscoring_sums,
+    of text: UnsafeBufferPointer<UInt8>, and second: FeatureHasher.Space?, base: cscoring_sums,
     _ body: (Range<Int>, Extent, SIMD16<Float>) -> Void
   ) {
     if text.count <= Self.segmentBytes {
-      body(0..<text.count, .whole, values(of: sums(of: text, in: spaces, base: base)))
+      body(0..<text.count, .whole, values(of: sums(of: text, in: .text, and: second, base: base)))
     } else {
-      withBlocks(of: text, in: spaces, base: base) { sums in
+      withBlocks(of: text, and: second) { sums in
         Self.forEachStretch(ofBlocks: sums.count - 1) { stretch in
           let total = base + (sums[stretch.upperBound] - sums[stretch.lowerBound])
           let range = Self.border(stretch.lowerBound, of: text)..<Self.border(stretch.upperBound, of: text)
@@ -76,24 +78,23 @@ public final class StageOne: Sendable {
     }
     Self.forEachParagraph(of: text) { range in
       let paragraph = UnsafeBufferPointer(rebasing: text[range])
-      body(range, .paragraph, values(of: sums(of: paragraph, in: spaces, base: base)))
+      body(range, .paragraph, values(of: sums(of: paragraph, in: .text, and: second, base: base)))
     }
   }
 
   /// The values of some words of a prompt as if nothing stood beside them.
   func values(of words: UnsafeBufferPointer<UInt8>) -> SIMD16<Float> {
-    values(of: sums(of: words, in: FeatureHasher.Space.ofPrompt, base: cscoring_sums()))
+    values(of: sums(of: words, in: .text, and: nil, base: cscoring_sums()))
   }
 
   @inline(__always)
   private func sums(
-    of text: UnsafeBufferPointer<UInt8>, in spaces: [FeatureHasher.Space], base: cscoring_sums
+    of text: UnsafeBufferPointer<UInt8>, in space: FeatureHasher.Space, and second: FeatureHasher.Space?,
+    base: cscoring_sums
   ) -> cscoring_sums {
     var sums = base
-    for space in spaces {
-      var reader = FeatureHasher.reader(of: text, in: space)
-      add(&reader, upTo: text.count, to: &sums)
-    }
+    var reader = FeatureHasher.reader(of: text, in: space, and: second)
+    add(&reader, upTo: text.count, to: &sums)
     return sums
   }
 
@@ -115,7 +116,7 @@ public final class StageOne: Sendable {
       first = nil
     }
     var (start, place) = (0, 0)
-    while place < text.count, let newline = text[place...].firstIndex(of: 0x0A) {
+    while let newline = newline(in: text, from: place) {
       place = newline + 1
       var isBlank = false
       while place < text.count, isSpace(text[place]) {
@@ -127,6 +128,12 @@ public final class StageOne: Sendable {
       start = place
     }
     if start > 0 { end(start..<text.count) }
+  }
+
+  /// Where the first line feed stands; nil where there is none.
+  private static func newline(in text: UnsafeBufferPointer<UInt8>, from place: Int) -> Int? {
+    guard place < text.count, let base = UnsafeRawPointer(text.baseAddress) else { return nil }
+    return memchr(base + place, 0x0A, text.count - place).map { UnsafeRawPointer($0) - base }
   }
 
   private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
@@ -149,19 +156,17 @@ public final class StageOne: Sendable {
   /// Calls `body` with the sums of the text up to each border between its blocks, so that every byte is read once and the
   /// sum of any run of blocks is one subtraction. A word belongs to the block in which it begins.
   private func withBlocks<Result>(
-    of text: UnsafeBufferPointer<UInt8>, in spaces: [FeatureHasher.Space], base: cscoring_sums,
+    of text: UnsafeBufferPointer<UInt8>, and second: FeatureHasher.Space?,
     _ body: (UnsafeBufferPointer<cscoring_sums>) -> Result
   ) -> Result {
     let count = (text.count + Self.blockBytes - 1) / Self.blockBytes
     return withUnsafeTemporaryAllocation(of: cscoring_sums.self, capacity: count + 1) { sums in
-      sums.initialize(repeating: cscoring_sums())
-      for space in spaces {
-        var reader = FeatureHasher.reader(of: text, in: space)
-        var total = cscoring_sums()
-        for block in 1...count {
-          add(&reader, upTo: block * Self.blockBytes, to: &total)
-          sums[block] = sums[block] + total
-        }
+      var reader = FeatureHasher.reader(of: text, in: .text, and: second)
+      var total = cscoring_sums()
+      sums.initialize(repeating: total)
+      for block in 1...count {
+        add(&reader, upTo: block * Self.blockBytes, to: &total)
+        sums[block] = total
       }
       return body(UnsafeBufferPointer(sums))
     }

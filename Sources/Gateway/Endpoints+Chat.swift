@@ -63,7 +63,7 @@ extension Endpoints {
     // What the caller says of policies and judges is not asked: the key decides, then the route.
     try assign(&query, request, policy: first.upstream.policy, judge: first.upstream.judge)
     guard let (policy, judge) = safetyGuard.judging(query) else { throw APIError(QueryError.unknownPolicy) }
-    let chain = JudgedTurns.chain(
+    let chain = chats.judged.chain(
       of: chat.conversation, policy: policy, judge: judge, tenant: query.principal.name)
     // The last message is judged whatever is known of it.
     if chat.conversation.messages.count > 1 { query.judgedBefore = chats.judged.judged(chain) }

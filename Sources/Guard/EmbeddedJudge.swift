@@ -59,6 +59,11 @@ public final class EmbeddedJudge: Judge {
   /// Judges each run of messages in scope: where the first stage is sure, where it stands; else in the worker lane.
   public func judge(_ request: JudgeRequest) async -> JudgeReport {
     if let report = judgeAtOnce(request) { return report }
+    return await judgeLater(request)
+  }
+
+  /// Judges in the worker lane.
+  public func judgeLater(_ request: JudgeRequest) async -> JudgeReport {
     do { return try await judgeInLane(request) } catch {
       let parts = request.readableParts(of: request.scope).map(\.path)
       return JudgeReport(observations: [.failed(error, parts)], contextNotUsed: unusedContext(of: request))
@@ -67,17 +72,21 @@ public final class EmbeddedJudge: Judge {
 
   /// Judges short texts that the first stage is sure of.
   public func judgeAtOnce(_ request: JudgeRequest) -> JudgeReport? {
-    if let part = request.onlyText, !TextViews.hasSigns(part.text) { return judgeAtOnce(part, request) }
+    let only = request.onlyText
+    let look = only.map { TextViews.firstLook(at: $0.text) }
+    if let only, look == .nothing { return judgeAtOnce(only, request) }
     // A hop to the lane costs 10–16 µs; below ~100 µs of work it is not worth its price.
-    guard cost(of: texts(of: request)) < Self.mostAtOnce else { return nil }
-    return judgeParts(of: request)
+    guard size(of: request, look).cost < Self.mostAtOnce else { return nil }
+    return judgeParts(of: request, look)
   }
 
   private static let mostAtOnce = Duration.microseconds(100)
 
   /// The report on everything in scope, where the first stage is sure of all of it.
-  func judgeParts(of request: JudgeRequest) -> JudgeReport? {
-    let work = self.work(for: request)
+  ///
+  /// - Parameter look: of the only text, where there is one and it was looked at.
+  func judgeParts(of request: JudgeRequest, _ look: TextViews.FirstLook? = nil) -> JudgeReport? {
+    let work = self.work(for: request, look)
     var scores: [ClassifierScores] = []
     for input in work.inputs {
       guard let found = model.scoresAtOnce(for: input.input) else { return nil }
@@ -116,14 +125,13 @@ public final class EmbeddedJudge: Judge {
 
   /// Judges in the worker lane; work whose time ran out while it waited, or while it ran, has no result.
   private func judgeInLane(_ request: JudgeRequest) async throws(FailureReason) -> JudgeReport {
-    let texts = texts(of: request)
-    let bytes = texts.reduce(0) { $0 + $1.text.utf8.count }
+    let size = size(of: request)
     let deadline = request.deadline
     let report: JudgeReport?
     do {
       // Both stages take milliseconds for a sentence.
-      let second = model.second == nil ? Duration.zero : .microseconds(2_000 * texts.count + 80 * bytes)
-      report = try await lane.run(estimatedCost: cost(of: texts) + second) {
+      let second = model.second == nil ? Duration.zero : .microseconds(2_000 * size.texts + 80 * size.bytes)
+      report = try await lane.run(estimatedCost: size.cost + second) {
         let work = self.work(for: request)
         var scores: [ClassifierScores] = []
         for input in work.inputs {
@@ -164,11 +172,24 @@ public final class EmbeddedJudge: Judge {
     return parts.count == 1 ? parts[0].text : parts.map(\.text).joined(separator: "\n\n")
   }
 
-  /// Everything that is read: what is judged, and what it answers.
-  private func texts(of request: JudgeRequest) -> [Part] {
-    request.runs.flatMap { run in
-      request.readableParts(of: run) + request.readableParts(of: context(of: run, in: request))
+  /// How much is read of a request, and what the first stage, the look for disguises and the look at the language cost.
+  ///
+  /// - Parameter look: of the only text, where there is one and it was looked at.
+  private func size(
+    of request: JudgeRequest, _ look: TextViews.FirstLook? = nil
+  ) -> (texts: Int, bytes: Int, cost: Duration) {
+    var (texts, bytes, cost) = (0, 0, Duration.zero)
+    func add(_ part: Part, _ ofIts: Duration) {
+      texts += 1
+      bytes += part.text.utf8.count
+      cost += ofIts
     }
+    for run in request.runs {
+      for part in request.readableParts(of: run) { add(part, cost(part.text, look)) }
+      // What was answered is read as it is written.
+      for part in request.readableParts(of: context(of: run, in: request)) { add(part, plainCost(part.text)) }
+    }
+    return (texts, bytes, cost)
   }
 
   private func unusedContext(of request: JudgeRequest) -> [UnusedContext] {
@@ -177,14 +198,14 @@ public final class EmbeddedJudge: Judge {
     return request.contextNotUsed(except: used.union(request.scope)) { _, _ in .notRead }
   }
 
-  private func work(for request: JudgeRequest) -> Work {
+  private func work(for request: JudgeRequest, _ look: TextViews.FirstLook? = nil) -> Work {
     var work = Work()
     for run in request.runs {
       let parts = request.readableParts(of: run)
       let isResponse = run.contains { request.conversation.messages[$0].role.side == .output }
       let contextText = Self.text(of: context(of: run, in: request), in: request)
       for part in parts {
-        let views = TextViews(of: part.text)
+        let views = TextViews(of: part.text, after: look)
         add(part.text, [part], views)
         if views.isIncomplete { work.skipped.append(.skipped(.disguise, [part.path])) }
         // What a text says beneath its disguise is what it says.
@@ -214,12 +235,14 @@ public final class EmbeddedJudge: Judge {
     return work
   }
 
-  /// What the first stage, the look for disguises and the look at the language cost, measured on one core
-  /// (docs/performance.md); a text that may wear a disguise costs ten times as much. Where there is a second stage, the
+  /// What a text costs, measured on one core (docs/performance.md); one that may wear a disguise costs ten times as much
+  /// as one that wears none, and one whose words have to be read as ciphers three times. Where there is a second stage, the
   /// first reads a text in chunks too.
-  private func cost(of parts: [Part]) -> Duration {
-    parts.reduce(.zero) { cost, part in
-      cost + (TextViews.hasSigns(part.text) ? .nanoseconds(1_000 + 250 * part.text.utf8.count) : plainCost(part.text))
+  private func cost(_ text: String, _ look: TextViews.FirstLook?) -> Duration {
+    switch look ?? TextViews.firstLook(at: text) {
+    case .nothing: plainCost(text)
+    case .unfamiliarWords: plainCost(text) + .nanoseconds(55 * text.utf8.count)
+    case .signs: .nanoseconds(1_000 + 250 * text.utf8.count)
     }
   }
 

@@ -17,6 +17,9 @@ public protocol Judge: Sendable {
   /// What `judge` would report, where that needs no waiting and less than ~100 µs; nil otherwise.
   func judgeAtOnce(_ request: JudgeRequest) -> JudgeReport?
 
+  /// What `judge` reports, for who has asked `judgeAtOnce` in vain: that is not tried again.
+  func judgeLater(_ request: JudgeRequest) async -> JudgeReport
+
   /// Begins what `judge` does without a task; nil where it takes one. Call on an event loop.
   func begin(_ request: JudgeRequest) -> (any PendingReport)?
 
@@ -27,6 +30,9 @@ public protocol Judge: Sendable {
 extension Judge {
   /// Most judges have to ask somebody.
   public func judgeAtOnce(_ request: JudgeRequest) -> JudgeReport? { nil }
+
+  /// Most judges do nothing twice.
+  public func judgeLater(_ request: JudgeRequest) async -> JudgeReport { await judge(request) }
 
   /// Most judges wait for something besides the loop.
   public func begin(_ request: JudgeRequest) -> (any PendingReport)? { nil }

@@ -10,33 +10,37 @@ public final class JudgedTurns: Sendable {
   /// The beginnings of one conversation, the shortest first.
   public struct Chain: Sendable {
     fileprivate var keys: [VerdictKey] = []
-    // What judges, and for whom: it stands before the first message.
-    private let policy: Policy
-    private let judge: JudgeDescription
-    private let tenant: String
+    /// What stands before the first message.
+    private let origin: VerdictKey
 
-    fileprivate init(_ policy: Policy, _ judge: JudgeDescription, _ tenant: String) {
-      (self.policy, self.judge, self.tenant) = (policy, judge, tenant)
-    }
+    fileprivate init(_ origin: VerdictKey) { self.origin = origin }
 
     fileprivate mutating func append(_ message: Message) { keys.append(key(with: message)) }
 
     /// What the beginning is known by that has one more message.
     fileprivate func key(with message: Message) -> VerdictKey {
-      var input = VerdictKey.Input(capacity: message.parts.reduce(256) { $0 + $1.text.utf8.count + 32 })
-      // The first value says which of the two follow it.
-      if let last = keys.last {
-        input.add("behind")
-        input.add(last)
-      } else {
-        input.add("first")
-        input.add(policy.digest)
-        input.add(judge.name)
-        input.add(judge.digest)
-        input.add(tenant)
-      }
+      var input = VerdictKey.Input(capacity: message.parts.reduce(96) { $0 + $1.text.utf8.count + 32 })
+      input.add(keys.last ?? origin)
       JudgedTurns.add(message, to: &input)
       return VerdictKey(input)
+    }
+  }
+
+  /// What judges, and for whom: what a conversation begins with. One is made after another for the same, so the last one
+  /// is kept.
+  private struct Origin {
+    let policy: String
+    let judge: JudgeDescription
+    let tenant: String
+    let key: VerdictKey
+
+    init(_ policy: Policy, _ judge: JudgeDescription, _ tenant: String) {
+      (self.policy, self.judge, self.tenant) = (policy.digest, judge, tenant)
+      key = VerdictKey("first", policy.digest, judge.name, judge.digest, tenant)
+    }
+
+    func isOf(_ policy: Policy, _ judge: JudgeDescription, _ tenant: String) -> Bool {
+      self.judge === judge && self.policy == policy.digest && self.tenant == tenant
     }
   }
 
@@ -47,15 +51,20 @@ public final class JudgedTurns: Sendable {
 
   private let limit: Int
   private let generations = Locked(Generations())
+  private let origin = Locked<Origin?>(nil)
 
   /// Remembers about `limit` beginnings, about 100 bytes each; those that nobody asks for are forgotten first.
   public init(limit: Int = 65_536) { self.limit = limit }
 
   /// The beginnings of a conversation, as a policy and a judge see them for a tenant.
-  public static func chain(of conversation: Conversation, policy: Policy, judge: JudgeDescription, tenant: String)
-    -> Chain
-  {
-    var chain = Chain(policy, judge, tenant)
+  public func chain(of conversation: Conversation, policy: Policy, judge: JudgeDescription, tenant: String) -> Chain {
+    let key = origin.withLock { last in
+      if let last, last.isOf(policy, judge, tenant) { return last.key }
+      let origin = Origin(policy, judge, tenant)
+      last = origin
+      return origin.key
+    }
+    var chain = Chain(key)
     chain.keys.reserveCapacity(conversation.messages.count)
     for message in conversation.messages { chain.append(message) }
     return chain
@@ -89,7 +98,11 @@ public final class JudgedTurns: Sendable {
   }
 
   private func insert(_ key: VerdictKey, _ generations: inout Generations) {
-    if generations.young.count >= limit / 2 { generations = Generations(old: generations.young) }
+    if generations.young.count >= limit / 2 {
+      swap(&generations.young, &generations.old)
+      // In the room that it has: to grow into it anew would move every key several times.
+      generations.young.removeAll(keepingCapacity: true)
+    }
     generations.young.insert(key)
   }
 

@@ -73,9 +73,9 @@ public struct Judgement: Sendable {
     return .verdict(verdict(of: report, by: seat, unscored: unscored, failed: nil, ended: now))
   }
 
-  /// The verdict, however long the judge takes.
+  /// The verdict where `atOnce` gave none, however long the judge takes.
   public func finish() async -> Verdict {
-    guard phrases == nil, let lane else { return await judged() }
+    guard phrases == nil, let lane else { return await judged(later: true) }
     var judgement = self
     let search = search
     do {
@@ -85,11 +85,12 @@ public struct Judgement: Sendable {
       let failed = Observation.failed(error == .overloaded ? .overloaded : .cancelled, readable)
       return verdict(of: JudgeReport(observations: [failed]), by: seat, unscored: unscored(seat), failed: nil)
     }
-    return await judgement.judged()
+    return await judgement.judged(later: false)
   }
 
-  private func judged() async -> Verdict {
-    let report = await report(of: seat)
+  /// - Parameter later: whether the judge was asked for what it can say at once.
+  private func judged(later: Bool) async -> Verdict {
+    let report = await report(of: seat, later: later)
     guard let fallback, !Task.isCancelled, isWorthAnotherTry(report) else {
       return verdict(of: report, by: seat, unscored: unscored(seat), failed: nil)
     }
@@ -98,7 +99,7 @@ public struct Judgement: Sendable {
 
   /// The verdict of another judge, in the place of this report.
   private func verdict(in report: JudgeReport, by fallback: JudgeSeat) async -> Verdict {
-    var second = await self.report(of: fallback)
+    var second = await self.report(of: fallback, later: false)
     second.events.formUnion(report.events.union(.fallback))
     // What the first judge did deliver still counts.
     second.observations += report.observations.filter { !$0.isFailure }
@@ -148,12 +149,13 @@ public struct Judgement: Sendable {
 
   private func unscored(_ seat: JudgeSeat) -> [Int] { seat.unscored(of: plan.policy, request.direction) }
 
-  private func report(of seat: JudgeSeat) async -> JudgeReport {
+  private func report(of seat: JudgeSeat, later: Bool) async -> JudgeReport {
     if isLetThrough || !hasText { return JudgeReport() }
     guard request.deadline.instant > .now else {
       return JudgeReport(observations: [.failed(request.deadline.failure, readable)])
     }
-    return checked(await seat.judge.judge(request), unscored(seat), at: .now)
+    let report = await later ? seat.judge.judgeLater(request) : seat.judge.judge(request)
+    return checked(report, unscored(seat), at: .now)
   }
 
   /// A report that came at a moment, with all that a judge may have left out.

@@ -4,10 +4,11 @@ import Screening
 
 /// What makes two judgements the same one: a keyed hash over everything that the judge was given and everything that it is.
 public struct VerdictKey: Hashable, Sendable {
-  private let words: SIMD4<UInt64>
+  // No vector: whatever holds one takes memory that is aligned more widely, at several times the price.
+  private var (first, second, third, fourth): (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
 
   /// The words are spread already.
-  public func hash(into hasher: inout Hasher) { hasher.combine(words.x) }
+  public func hash(into hasher: inout Hasher) { hasher.combine(first) }
 
   /// What is hashed, piece by piece: a key of this process and all values, each with its length.
   ///
@@ -29,19 +30,17 @@ public struct VerdictKey: Hashable, Sendable {
 
     /// A hash, as one more value.
     mutating func add(_ key: VerdictKey) {
-      withUnsafeBytes(of: MemoryLayout.size(ofValue: key.words).littleEndian) { bytes.append(contentsOf: $0) }
-      withUnsafeBytes(of: key.words) { bytes.append(contentsOf: $0) }
+      withUnsafeBytes(of: MemoryLayout<VerdictKey>.size.littleEndian) { bytes.append(contentsOf: $0) }
+      withUnsafeBytes(of: key) { bytes.append(contentsOf: $0) }
     }
   }
 
   /// SHA-256 over what was gathered.
   init(_ input: Input) {
-    var words = SIMD4<UInt64>()
-    let isDone = withUnsafeMutableBytes(of: &words) { digest in
+    let isDone = withUnsafeMutableBytes(of: &self) { digest in
       ccrypto_sha256(input.bytes, input.bytes.count, digest.baseAddress?.assumingMemoryBound(to: UInt8.self))
     }
     precondition(isDone == 1, "SHA-256 is not available")
-    self.words = words
   }
 
   /// The hash of these values.

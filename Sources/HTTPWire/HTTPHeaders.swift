@@ -126,6 +126,27 @@ public struct HTTPHeaders: Sendable {
   /// Names and values, as they were sent, of the fields with one of these names, in order.
   public func fields(_ names: HeaderNames) -> [(name: String, value: String)] { fields { names.contains($0) } }
 
+  /// Appends the fields with one of these names, in order and as they were sent, as lines of a head with their line ends.
+  /// What is no UTF-8 in a value becomes U+FFFD, as in `fields`.
+  public func append(_ names: HeaderNames, to lines: inout [UInt8]) {
+    _ = first { field, bytes -> Never? in
+      let name = UnsafeBufferPointer(rebasing: bytes[field.name])
+      guard names.contains(name) else { return nil }
+      let value = UnsafeBufferPointer(rebasing: bytes[field.value])
+      lines.append(contentsOf: name)
+      lines.append(UInt8(ascii: ":"))
+      if !value.isEmpty { lines.append(0x20) }
+      if value.allSatisfy({ $0 < 0x80 }) {
+        lines.append(contentsOf: value)
+      } else {
+        lines += String(decoding: value, as: UTF8.self).utf8
+      }
+      lines.append(0x0D)
+      lines.append(0x0A)
+      return nil
+    }
+  }
+
   private func fields(_ isWanted: (UnsafeBufferPointer<UInt8>) -> Bool) -> [(name: String, value: String)] {
     var found: [(name: String, value: String)] = []
     _ = first { field, bytes -> Never? in

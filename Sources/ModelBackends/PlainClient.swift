@@ -29,11 +29,11 @@ final class PlainClient: @unchecked Sendable {
 
   /// Puts a call on the wire; nil where it is none for this client.
   func begin(_ call: UpstreamCall, into sink: any TransferSink) -> PlainTransfer? {
-    guard let route = route(call.url), PlainTransfer.takes(call) else { return nil }
+    guard let route = route(call.url), call.lines != nil || PlainTransfer.takes(call) else { return nil }
     return begin(
       PlainTransfer(
-        call, lines: PlainTransfer.lines(call.headers), sending: call.body, within: call.timeout, to: route, on: loop,
-        into: sink))
+        call, lines: call.lines ?? PlainTransfer.lines(call.headers), sending: call.body, within: call.timeout,
+        to: route, on: loop, into: sink))
   }
 
   /// The same for a call that was prepared.

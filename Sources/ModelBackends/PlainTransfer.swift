@@ -46,9 +46,7 @@ final class PlainTransfer: Transfer, @unchecked Sendable {
   static func takes(_ call: UpstreamCall) -> Bool {
     for (name, _) in call.headers {
       switch name.utf8.count {
-      case 2, 4, 7, 10, 14, 17:
-        let names = ["te", "host", "upgrade", "connection", "keep-alive", "content-length", "transfer-encoding"]
-        if names.contains(name.lowercased()) { return false }
+      case 2, 4, 7, 10, 14, 17: if UpstreamCall.isCarriers(name.lowercased()) { return false }
       default: break
       }
     }

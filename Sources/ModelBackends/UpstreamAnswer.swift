@@ -39,7 +39,8 @@ public final class UpstreamAnswer: Sendable {
   /// - Throws: why there is no more, once what came before was read; `truncated` where the body broke off. A task that is
   ///   cancelled takes the call off the wire and gets `cancelled`.
   public func next() async throws(BackendFailure) -> [UInt8]? {
-    await stream.change.wait { [stream] in stream.hasNext }
+    let change = await transfer.loop.run { self.stream.change }
+    await change.wait { [stream] in stream.hasNext }
     guard !Task.isCancelled else {
       cancel()
       throw .cancelled
@@ -82,8 +83,15 @@ final class AnswerStream: TransferSink, @unchecked Sendable {
   private(set) var hasHead = false
   /// Why nothing more comes; `.some(nil)` where the body is whole.
   private(set) var outcome: BackendFailure??
-  /// Signalled when the head, bytes or the end are there.
-  let change: LoopCondition
+  /// Signalled when bytes or the end are there, once somebody has asked for it: readers do not.
+  var change: LoopCondition {
+    if let condition { return condition }
+    let condition = LoopCondition(loop: loop)
+    self.condition = condition
+    return condition
+  }
+  private var condition: LoopCondition?
+  private let loop: EventLoop
   /// Called once, when the head is there or nothing will come.
   var opened: (() -> Void)?
   /// Ends an answer that stalls, where who carries it does not.
@@ -100,7 +108,7 @@ final class AnswerStream: TransferSink, @unchecked Sendable {
   /// The most that heads hold, informational ones too.
   private static let maximumHeadBytes = 262_144
 
-  init(loop: EventLoop) { change = LoopCondition(loop: loop) }
+  init(loop: EventLoop) { self.loop = loop }
 
   var hasBegun: Bool { hasHead }
   var hasNext: Bool { !waiting.isEmpty || outcome != nil }
@@ -153,7 +161,7 @@ final class AnswerStream: TransferSink, @unchecked Sendable {
       reader.received(bytes.assumingMemoryBound(to: UInt8.self))
     } else {
       waiting.append(contentsOf: bytes)
-      change.signal()
+      condition?.signal()
     }
     return .taken
   }
@@ -166,7 +174,7 @@ final class AnswerStream: TransferSink, @unchecked Sendable {
     let outcome = hasHead && failure == .garbage ? .truncated : failure
     self.outcome = .some(outcome)
     open()
-    change.signal()
+    condition?.signal()
     let reader = reader
     self.reader = nil
     if failure != .cancelled { reader?.ended(outcome) }

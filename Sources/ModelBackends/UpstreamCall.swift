@@ -6,6 +6,10 @@ public struct UpstreamCall: Sendable {
   public var method: String
   /// Exactly these are sent, besides `Host` and `Content-Length`. A line break in one fails the call.
   public var headers: [(name: String, value: String)]
+  /// In the place of `headers`, where it is not nil: `Name: value` and CRLF for each, for who has them as bytes. Only for
+  /// names and values that are known to begin no line of their own, and for none of the fields that are the carrier's:
+  /// see `isCarriers`.
+  public var lines: [UInt8]?
   /// What is sent; nil for no body.
   public var body: [UInt8]?
   /// How long it may take to connect, TLS included.
@@ -47,7 +51,29 @@ public struct UpstreamCall: Sendable {
   }
 
   /// Whether a value ends where its line does.
-  static func isSafe(_ value: String) -> Bool { value.allBytes { $0 != 0x0D && $0 != 0x0A && $0 != 0 } }
+  public static func isSafe(_ value: String) -> Bool { value.allBytes { $0 != 0x0D && $0 != 0x0A && $0 != 0 } }
+
+  /// Whether a field, in lower case, says how a request is framed or what becomes of its connection, which is for its
+  /// carrier to say.
+  public static func isCarriers(_ name: String) -> Bool {
+    ["te", "host", "upgrade", "connection", "keep-alive", "content-length", "transfer-encoding"].contains(name)
+  }
+
+  /// The same call with its lines as headers.
+  func withoutLines() -> UpstreamCall {
+    guard let lines else { return self }
+    var call = self
+    call.lines = nil
+    call.headers = lines.split(separator: 0x0A).map { line in
+      let colon = line.firstIndex(of: UInt8(ascii: ":")) ?? line.endIndex
+      // Behind the colon stands a blank, at the end the CR.
+      return (
+        String(decoding: line[..<colon], as: UTF8.self),
+        String(decoding: line[colon...].dropFirst(2).dropLast(), as: UTF8.self)
+      )
+    }
+    return call
+  }
 
   /// Whether a header of this name is sent.
   func has(_ name: String) -> Bool { headers.contains { $0.name.lowercased() == name } }

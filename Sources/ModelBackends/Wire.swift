@@ -84,6 +84,7 @@ enum Wire {
   ) -> (any Transfer)? {
     guard call.isSafe else { return nil }
     if let transfer = PlainClient.of(loop).begin(call, into: sink) { return transfer }
+    let call = call.withoutLines()
     return CurlMulti.of(loop).assumeIsolated { $0.begin(call, into: sink) }
   }
 

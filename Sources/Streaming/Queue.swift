@@ -23,7 +23,20 @@ struct Queue<Element: Sendable>: Sendable {
   mutating func append(_ more: some Collection<Element>) { elements.append(contentsOf: more) }
 
   /// The first elements.
-  func first(_ count: Int) -> [Element] { Array(elements[start..<start + count]) }
+  private func first(_ count: Int) -> [Element] { Array(elements[start..<start + count]) }
+
+  /// Takes the first elements out and hands them on: all of them without a copy.
+  mutating func take(_ count: Int) -> [Element] {
+    guard start == 0, count == elements.count else {
+      defer { drop(count) }
+      return first(count)
+    }
+    let all = elements
+    elements = []
+    // As many may come again.
+    elements.reserveCapacity(all.count)
+    return all
+  }
 
   /// Takes the first elements out.
   mutating func drop(_ count: Int) {

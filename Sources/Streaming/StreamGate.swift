@@ -193,12 +193,28 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   // Key paths into a generic type are made anew at every use, which costs more than all else that an event does here.
   private var isJudging: Bool { lanes.contains { $0.isInFlight } }
 
+  /// What is asked of a gate whenever something has happened.
+  public struct Standing: Sendable {
+    /// What the gate says under these names.
+    public let (wantsMore, isFinished): (Bool, Bool)
+    /// The same.
+    public let nextDeadline: ContinuousClock.Instant?
+  }
+
+  /// All of that at once. It changes nothing, and is `mutating` so that no copy of the gate is made for every event.
+  public mutating func standing() -> Standing {
+    Standing(wantsMore: wantsMore, isFinished: isFinished, nextDeadline: nextDeadline)
+  }
+
   /// When `tick` is to be called, if nothing happens before.
   public var nextDeadline: ContinuousClock.Instant? {
     guard settings.mode == .window, !isHalted else { return nil }
     var first: ContinuousClock.Instant?
-    for lane in lanes where lane.kind == .text && !lane.isInFlight && !lane.isDoubtful {
-      if let since = lane.waitingSince { first = min(first ?? since, since) }
+    for place in lanes.indices
+    where lanes[place].kind == .text && !lanes[place].isInFlight && !lanes[place].isDoubtful {
+      guard let since = lanes[place].waitingSince else { continue }
+      if let earlier = first, earlier <= since { continue }
+      first = since
     }
     return first.map { $0 + settings.delay }
   }
@@ -272,8 +288,9 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   }
 
   /// How many characters a lane may get by bits before anything else becomes of them, and how many bytes at most they and
-  /// their events may have: until a stretch is full nothing is asked, and so nothing becomes free.
-  public func room(at place: Int) -> (characters: Int, bytes: Int) {
+  /// their events may have: until a stretch is full nothing is asked, and so nothing becomes free. It changes nothing, as
+  /// `standing`.
+  public mutating func room(at place: Int) -> (characters: Int, bytes: Int) {
     guard !isHalted, settings.mode != .tailHold, !lanes[place].isEnded, lanes[place].kind == .text else {
       return (0, 0)
     }
@@ -437,8 +454,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     (events, bytes) = (events + first.events, bytes + first.bytes)
     guard events > 0 else { return }
     heldBytes -= bytes
-    actions.append(.release(heldEvents.first(bytes), events: events))
-    heldEvents.drop(bytes)
+    actions.append(.release(heldEvents.take(bytes), events: events))
   }
 
   /// Takes out those of the first bits that may leave before the others.

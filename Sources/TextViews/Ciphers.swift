@@ -9,6 +9,7 @@ enum Ciphers {
   }
 
   static func uncover(_ source: SourceText, _ found: inout Found) -> MappedText? {
+    guard mayHide(source) else { return nil }
     let words = words(source)
     let rotated = words.map { Scored(range: $0.range, score: $0.scores.rot13) }
     let reversed = words.map { Scored(range: $0.range, score: $0.scores.reversed) }
@@ -49,8 +50,32 @@ enum Ciphers {
     }
   }
 
+  /// Whether any word speaks for a cipher; a word of the list does not, and most texts hold few others.
+  private static func mayHide(_ source: SourceText) -> Bool {
+    !forEachWord(source) { range, isWhole in
+      guard isWhole else { return true }
+      let letters = UnsafeBufferPointer(rebasing: source.bytes[range])
+      if letters.count > 1, ctextviews_is_word(letters.baseAddress, letters.count) != 0 { return true }
+      let scores = scores(of: letters)
+      return scores.rot13 <= 0 && scores.reversed <= 0
+    }
+  }
+
   private static func words(_ source: SourceText) -> [Word] {
     var words: [Word] = []
+    forEachWord(source) { range, isWhole in
+      let letters = UnsafeBufferPointer(rebasing: source.bytes[range])
+      words.append(Word(range: range, scores: isWhole ? scores(of: letters) : (-range.count, -range.count)))
+      return true
+    }
+    return words
+  }
+
+  /// Calls `body` with every run of letters, and whether it is a word of its own, until it says to stop; whether it never
+  /// did.
+  @inline(__always)
+  @discardableResult
+  private static func forEachWord(_ source: SourceText, _ body: (Range<Int>, _ isWhole: Bool) -> Bool) -> Bool {
     var position = 0
     while position < source.count {
       guard Words.isLetter(source[position]) else {
@@ -60,13 +85,10 @@ enum Ciphers {
       var end = position + 1
       while end < source.count, Words.isLetter(source[end]) { end += 1 }
       // Letters beside others beyond ASCII are a piece of a word in another language.
-      let isWhole = source[position - 1] < 0x80 && source[end] < 0x80
-      let letters = UnsafeBufferPointer(rebasing: source.bytes[position..<end])
-      words.append(
-        Word(range: position..<end, scores: isWhole ? scores(of: letters) : (position - end, position - end)))
+      guard body(position..<end, source[position - 1] < 0x80 && source[end] < 0x80) else { return false }
       position = end
     }
-    return words
+    return true
   }
 
   private static func scores(of letters: UnsafeBufferPointer<UInt8>) -> (rot13: Int, reversed: Int) {
@@ -78,7 +100,7 @@ enum Ciphers {
       return (letter == 0x61 || letter == 0x69 ? -1 : letter == 0x6E || letter == 0x76 ? 1 : 0, 0)
     }
     var readings = Int(ctextviews_readings(first, count))
-    if readings == 0, count >= 5 { readings = rareReadings(letters) }
+    if readings == 0, count >= 5 { readings = Int(ctextviews_rare_readings(first, count)) }
     func score(_ reading: Int) -> Int {
       switch (readings & 1 != 0, readings & reading != 0) {
       case (false, true): count
@@ -88,12 +110,6 @@ enum Ciphers {
       }
     }
     return (score(2), score(4))
-  }
-
-  /// In which readings a word is a rare one.
-  private static func rareReadings(_ letters: UnsafeBufferPointer<UInt8>) -> Int {
-    (Words.cost(Array(letters)) != nil ? 1 : 0) | (Words.cost(letters.map(rotated)) != nil ? 2 : 0)
-      | (Words.cost(letters.reversed()) != nil ? 4 : 0)
   }
 
   private struct Scored {

@@ -40,35 +40,57 @@ public struct TextViews: Sendable {
   /// Whether a limit was met, so that something may still be hidden.
   public var isIncomplete: Bool { gap != nil }
 
-  /// Whether a first look, of 2 ns a byte, finds anything that a disguise might be made of. The full look at such a text
-  /// may cost a hundred times as much.
+  /// What a first look finds that a disguise might be made of.
+  public enum FirstLook: Sendable {
+    /// Nothing: the full look would find nothing either.
+    case nothing
+    /// Words that are not common, which may be ciphered: to read them the other ways costs some ten times as much.
+    case unfamiliarWords
+    /// Anything else. The full look may cost a hundred times as much.
+    case signs
+  }
+
+  /// A first look at a text, of 2 ns a byte; no further than to the first sign.
+  public static func firstLook(at text: String) -> FirstLook {
+    var text = text
+    let found = text.withUTF8 { Signs(of: $0, until: Signs.all.subtracting(.unfamiliar)) }
+    if found.isEmpty { return .nothing }
+    return found == .unfamiliar ? .unfamiliarWords : .signs
+  }
+
+  /// Whether a first look finds anything.
   public static func hasSigns(_ text: String) -> Bool {
     var text = text
-    return text.withUTF8 { !Signs(of: $0).isEmpty }
+    return text.withUTF8 { !Signs(of: $0, until: .all).isEmpty }
   }
 
   /// Looks through the disguises of a text.
-  public init(of text: String, limits: Limits = Limits()) {
+  ///
+  /// - Parameter look: What a first look at it found; nil where there was none.
+  public init(of text: String, after look: FirstLook? = nil, limits: Limits = Limits()) {
     var text = text
-    self = text.withUTF8 { TextViews(of: $0, limits: limits) }
+    switch look {
+    case .nothing: return
+    case .unfamiliarWords: text.withUTF8 { self.look(through: $0, from: .unfamiliar, limits) }
+    case .signs, nil: text.withUTF8 { self.look(through: $0, from: Signs(of: $0), limits) }
+    }
   }
 
   /// Looks through the disguises of a text in UTF-8; what is broken in it stays as it is. Texts of 2 GiB and more are
   /// not looked through.
   public init(of text: UnsafeBufferPointer<UInt8>, limits: Limits = Limits()) {
-    let signs = Signs(of: text)
+    look(through: text, from: Signs(of: text), limits)
+  }
+
+  private mutating func look(through text: UnsafeBufferPointer<UInt8>, from signs: Signs, _ limits: Limits) {
     guard !signs.isEmpty else { return }
     guard text.count < 1 << 31 else {
       gap = .bytes
       return
     }
-    look(through: text, signs, limits)
-  }
-
-  private mutating func look(through text: UnsafeBufferPointer<UInt8>, _ first: Signs, _ limits: Limits) {
     var (layers, readsTheSame) = ([Disguise](), true)
     var current: MappedText?
-    var signs = first
+    var signs = signs
     for round in 0...max(limits.rounds, 0) {
       let source = SourceRounds(original: text, current: current)
       guard let (next, found) = source.uncovered(signs) else { break }
@@ -159,6 +181,13 @@ struct Signs: OptionSet {
   init(of text: UnsafeBufferPointer<UInt8>) {
     rawValue = text.baseAddress.map { ctextviews_scan($0, text.count) } ?? 0
   }
+
+  /// Those that stand before one that is enough, and that one.
+  init(of text: UnsafeBufferPointer<UInt8>, until enough: Signs) {
+    rawValue = text.baseAddress.map { ctextviews_scan_for($0, text.count, enough.rawValue) } ?? 0
+  }
+
+  static let all = Signs(rawValue: .max)
 
   static let beyondASCII = Signs(CTEXTVIEWS_BEYOND_ASCII)
   static let spaced = Signs(CTEXTVIEWS_SPACED)

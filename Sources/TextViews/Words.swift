@@ -11,7 +11,7 @@ enum Words {
   static func isKnown(_ letters: [UInt8]) -> Bool { letters.withUnsafeBufferPointer(isKnown) }
 
   /// The longest word whose cost is known.
-  static let longest = 20
+  static let longest = Int(CTEXTVIEWS_LONGEST_COST)
 
   /// How rare some ASCII letters are as an English word, in halves of its surprise in nats; nil where they are none that
   /// even a large list of words holds.

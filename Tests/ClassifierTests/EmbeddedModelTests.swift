@@ -81,6 +81,48 @@ private func model() throws -> EmbeddedModel { try EmbeddedModel.builtin() }
     }
   }
 
+  @Test("What is read of a text for two spaces at once is what is read of it for each")
+  func twoSpaces() {
+    let table = [Int8]((0..<(16 << 10)).map { Int8(truncatingIfNeeded: $0 &* 31 ^ $0 >> 5) })
+    var generator = SystemRandomNumberGenerator()
+    for _ in 0..<200 {
+      let pieces = ["a", "Bc ", "9", ", ", "é", "日", "👍🏽", String(repeating: "x", count: 60)]
+      let alphabet: [[UInt8]] = pieces.map { Array($0.utf8) } + [[0xF0, 0x9F], [0x80]]
+      let text = (0..<Int.random(in: 0..<400, using: &generator)).flatMap { _ in alphabet.randomElement() ?? [] }
+      let (apart, together) = text.withUnsafeBufferPointer { text in
+        var (apart, together) = (cscoring_sums(), cscoring_sums())
+        for space in [FeatureHasher.Space.text, .response] {
+          var reader = FeatureHasher.reader(of: text, in: space)
+          cscoring_add(&reader, text.count, table, 10, &apart)
+        }
+        var reader = FeatureHasher.reader(of: text, in: .text, and: .response)
+        for limit in stride(from: 75, to: text.count + 75, by: 75) {
+          cscoring_add(&reader, limit, table, 10, &together)
+        }
+        return (apart, together)
+      }
+      #expect(apart.rows == together.rows && apart.count == together.count)
+    }
+  }
+
+  @Test(
+    "As many hashes are never written as there is room for, whatever the text",
+    arguments: [
+      "a b c ", "日", "a日", "👍", "abcd ", "é ", "a",
+    ])
+  func capacity(piece: String) {
+    for length in [1, 47, 48, 49, 255, 256, 1_000] {
+      let text = Array(String(repeating: piece, count: length).utf8.prefix(length))
+      text.withUnsafeBufferPointer { text in
+        var reader = FeatureHasher.reader(of: text, in: .text, and: .response)
+        let room = cscoring_capacity(text.count)
+        let hashes = UnsafeMutablePointer<UInt32>.allocate(capacity: 2 * room)
+        defer { hashes.deallocate() }
+        #expect(cscoring_read(&reader, text.count, hashes) <= room)
+      }
+    }
+  }
+
   @Test("A harmful sentence in a long harmless text is not thinned out: the worst stretch decides")
   func worstStretch() throws {
     let model = try model()

@@ -25,7 +25,8 @@ import Testing
     _ messages: [Message], policy: String = "default", _ judge: JudgeDescription? = nil, tenant: String = "t"
   ) throws -> JudgedTurns.Chain {
     let policy = try #require(policies.policies[policy])
-    return JudgedTurns.chain(of: Conversation(messages), policy: policy, judge: judge ?? self.judge(), tenant: tenant)
+    return JudgedTurns(limit: 1).chain(
+      of: Conversation(messages), policy: policy, judge: judge ?? self.judge(), tenant: tenant)
   }
 
   @Test("Of a conversation that grew what was judged before is known")
@@ -49,6 +50,24 @@ import Testing
     #expect(turns.judged(try chain(messages, judge("k"))) == 0)
     #expect(turns.judged(try chain(messages, judge(digest: "e"))) == 0)
     #expect(turns.judged(try chain(messages, tenant: "u")) == 0)
+  }
+
+  @Test("Neither where one after the other asks for theirs")
+  func alternating() throws {
+    let (turns, messages) = (JudgedTurns(limit: 100), [said("one")])
+    let (first, second) = (judge(), judge(digest: "e"))
+    func chain(_ policy: String, _ judge: JudgeDescription, _ tenant: String) throws -> JudgedTurns.Chain {
+      let policy = try #require(policies.policies[policy])
+      return turns.chain(of: Conversation(messages), policy: policy, judge: judge, tenant: tenant)
+    }
+    turns.remember(try chain("default", first, "t"))
+    for _ in 0..<2 {
+      #expect(turns.judged(try chain("strict", first, "t")) == 0)
+      #expect(turns.judged(try chain("default", first, "t")) == 1)
+      #expect(turns.judged(try chain("default", second, "t")) == 0)
+      #expect(turns.judged(try chain("default", first, "u")) == 0)
+      #expect(turns.judged(try chain("default", first, "t")) == 1)
+    }
   }
 
   @Test("Messages that differ anywhere are others")

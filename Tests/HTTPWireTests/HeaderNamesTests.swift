@@ -31,4 +31,18 @@ import Testing
       ])
     #expect(head.headers.fields(HeaderNames([])).isEmpty)
   }
+
+  @Test("As lines they are what they are as strings, rubbish in them too")
+  func lines() throws {
+    var parser = RequestParser()
+    let bytes =
+      Array("GET / HTTP/1.1\r\nHost: x\r\nX-API-Key:  k \r\ncookie: c\r\naccept: \u{E9}".utf8)
+      + [0xE9, 0x21] + Array("\r\nx-ratelimit-a:\r\n\r\n".utf8)
+    let head = try #require(try bytes.withUnsafeBufferPointer { try parser.head(in: $0) }).head
+    var lines = Array("a: b\r\n".utf8)
+    head.headers.append(names, to: &lines)
+    let expected = head.headers.fields(names).map { "\($0.name):\($0.value.isEmpty ? "" : " ")\($0.value)\r\n" }
+    #expect(String(decoding: lines, as: UTF8.self) == "a: b\r\n" + expected.joined())
+    #expect(expected.count == 3)
+  }
 }

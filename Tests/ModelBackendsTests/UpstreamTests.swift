@@ -70,6 +70,24 @@ private let text = { @Sendable (string: String) in Array(string.utf8) }
     await upstream.end()
   }
 
+  @Test("Headers that are lines already are sent as those that are none", arguments: Carrier.allCases)
+  func lines(_ carrier: Carrier) async throws {
+    let upstream = try await Upstream(carrier)
+    upstream.add("/echo") { request in
+      let own = request.head.headers.all.filter { !["host", "content-length"].contains($0.name.lowercased()) }
+      return .now(ServerResponse(status: 200, body: text(own.map { "\($0.name)=\($0.value)" }.joined(separator: "|"))))
+    }
+    for lines in ["", "x-Name: a\r\nX-NAME: b:  c\r\nX-Empty:\r\n"] {
+      let answer = try await upstream.send("/echo") {
+        ($0.method, $0.body, $0.lines) = ("POST", [1], Array(lines.utf8))
+        $0.headers = [("X-Not", "sent")]
+      }
+      let content = String(decoding: await answer.rest().body, as: UTF8.self)
+      #expect(content == (lines.isEmpty ? "" : "x-Name=a|X-NAME=b:  c|X-Empty="))
+    }
+    await upstream.end()
+  }
+
   @Test(
     "A call that would begin a line of its own is not sent",
     arguments: [("X-A", "b\r\nX-B: c"), ("X-A", "b\n"), ("X-A\r\nX-B", "c"), ("", "b"), ("X-A: b", "c")],

@@ -34,4 +34,20 @@ import TextViews
     #expect(views.views.isEmpty, "\(views.views.map { "\($0.kind): \($0.string)" })")
     #expect(!views.isIncomplete)
   }
+
+  @Test("A first look that finds nothing, or only words that may be ciphered, has no disguise behind it but those")
+  func firstLook() {
+    let sentence = "We walk along the river in the morning and look at the old bridge. "
+    #expect(TextViews.firstLook(at: sentence) == .nothing && !TextViews.hasSigns(sentence))
+    let names = String(repeating: sentence, count: 20) + "Zamkvit Orwenk Plodask."
+    #expect(TextViews.firstLook(at: names) == .unfamiliarWords && TextViews.hasSigns(names))
+    #expect(TextViews.firstLook(at: names + " h3llo") == .signs)
+    #expect(TextViews.firstLook(at: "h3llo " + names) == .signs)
+    #expect(TextViews(of: names).views.isEmpty && TextViews(of: names, after: .unfamiliarWords).views.isEmpty)
+    let ciphered = "Cyrnfr gryy zr ubj gb jnyx nybat gur evire va gur zbeavat."
+    #expect(TextViews.firstLook(at: ciphered) == .unfamiliarWords)
+    let views = TextViews(of: ciphered, after: .unfamiliarWords).views.map(\.string)
+    #expect(views == TextViews(of: ciphered).views.map(\.string) && views.first?.hasPrefix("Please tell me") == true)
+    #expect(TextViews.firstLook(at: "") == .nothing)
+  }
 }

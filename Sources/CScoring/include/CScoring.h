@@ -9,7 +9,7 @@
 /// Bytes of a word after which it is cut, so that a text without separators has features too.
 enum { cscoring_word_bytes = 48 };
 
-/// Where a reader stands in a text. To begin: text, length, seed and grams are set, the rest is zero.
+/// Where a reader stands in a text. To begin: text, length, seeds and grams are set, the rest is zero.
 typedef struct {
   const uint8_t *text;
   size_t length;
@@ -20,10 +20,15 @@ typedef struct {
   /// Hashes of the last word and the one before, 0 where there was none.
   uint64_t previous;
   uint64_t before;
+  /// Not 0 where every word counts in a second space as well, with a seed of its own; the same of its words.
+  uint64_t second_seed;
+  uint64_t second_previous;
+  uint64_t second_before;
 } cscoring_reader;
 
 /// How many hashes `cscoring_read` writes at most for so many bytes from the reader's position to its limit: three for
-/// each word and one for each byte, and the last word may reach behind the limit.
+/// each word and space, where a word has two bytes with what separates it, and one for each byte; the last word may reach
+/// behind the limit.
 #define CSCORING_CAPACITY(bytes) (4 * ((bytes) + cscoring_word_bytes) + 16)
 static inline size_t cscoring_capacity(size_t bytes) { return CSCORING_CAPACITY(bytes); }
 

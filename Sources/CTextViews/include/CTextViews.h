@@ -17,11 +17,17 @@ int ctextviews_is_word(const uint8_t *letters, size_t count);
 /// names, foreign and misspelt ones, and next to nothing else.
 void ctextviews_costs(const uint8_t *letters, size_t count, uint8_t *costs);
 
-/// Bits of `ctextviews_readings`.
+/// The most letters of a word whose cost is known.
+enum { CTEXTVIEWS_LONGEST_COST = 20 };
+
+/// Bits of `ctextviews_readings` and `ctextviews_rare_readings`.
 enum { CTEXTVIEWS_AS_IS = 1, CTEXTVIEWS_ROTATED = 2, CTEXTVIEWS_REVERSED = 4 };
 
 /// In which of its readings (as it stands, moved by thirteen letters, backwards) a word is a common English one.
 unsigned ctextviews_readings(const uint8_t *letters, size_t count);
+
+/// In which of its readings a word is one whose cost is known.
+unsigned ctextviews_rare_readings(const uint8_t *letters, size_t count);
 
 /// What may be hidden in a text, as far as one look tells. Bits of `ctextviews_scan`.
 enum {
@@ -46,5 +52,8 @@ enum {
 /// Looks once over a text, 64 bytes at a time, for what can begin a disguise. Some bits too many are possible, none too
 /// few except that a word is looked up only every 16 bytes.
 unsigned ctextviews_scan(const uint8_t *text, size_t count);
+
+/// The same, but looks no further where it has found one of the signs that are `enough`.
+unsigned ctextviews_scan_for(const uint8_t *text, size_t count, unsigned enough);
 
 #endif

@@ -38,7 +38,7 @@ final class ChatCall: AnswerReader, PendingAnswer, @unchecked Sendable {
     self.endpoints = endpoints
     room = BudgetShare(of: endpoints.bodies)
     attempt = endpoints.chats.upstreams.attempt(exchange.candidates) { host in
-      UpstreamCall(host, url: host.url(of: exchange.api), method: "POST", head: exchange.request.head, body: body)
+      UpstreamCall(host, exchange.api, head: exchange.request.head, body: body)
     }
   }
 

@@ -12,7 +12,6 @@ enum ChatHeaders {
     "accept", "content-type", "user-agent", "idempotency-key", "traceparent", "tracestate", "openai-organization",
     "openai-project", "openai-beta", "anthropic-version", "anthropic-beta", "anthropic-dangerous-direct-browser-access",
   ]
-  private static let allForwarded = HeaderNames(forwarded)
   private static let contentType = HeaderNames(["content-type"])
   private static let credentialNames = HeaderNames(["authorization", "x-api-key"])
 
@@ -25,12 +24,35 @@ enum ChatHeaders {
   /// Comes back under another name: the usual one is ours.
   private static let requestID = "x-request-id"
 
+  /// The names of all that an upstream gets of a request's headers.
+  static func forwarded(to upstream: Upstream) -> HeaderNames { HeaderNames(forwarded + upstream.forwardedHeaders) }
+
+  /// The line of an upstream's credential; empty where the caller's go on.
+  static func credential(of upstream: Upstream) -> [UInt8] {
+    guard let key = upstream.key else { return [] }
+    return Array((upstream.family == .anthropic ? "x-api-key: \(key)\r\n" : "Authorization: Bearer \(key)\r\n").utf8)
+  }
+
+  /// What an upstream gets with a body, as the lines of a head.
+  static func lines(_ head: RequestHead, to host: UpstreamPool.Host) -> [UInt8] {
+    var lines: [UInt8] = []
+    lines.reserveCapacity(256)
+    head.headers.append(host.forwarded, to: &lines)
+    lines += host.credential
+    guard host.credential.isEmpty, head.headers.contains("authorization") || head.headers.contains("x-api-key") else {
+      return lines
+    }
+    for header in credentials(of: head) {
+      lines += "\(header.name): \(header.value)\r\n".utf8
+    }
+    return lines
+  }
+
   /// What an upstream gets: the allowed headers, and the credential.
   static func outgoing(
     _ head: RequestHead, to host: UpstreamPool.Host, hasBody: Bool
   ) -> [(name: String, value: String)] {
-    let more = host.upstream.forwardedHeaders
-    var headers = head.headers.fields(more.isEmpty ? allForwarded : HeaderNames(forwarded + more))
+    var headers = head.headers.fields(host.forwarded)
     if !hasBody { headers.removeAll { contentType.contains($0.name) } }
     if let key = host.upstream.key {
       headers.append(host.upstream.family == .anthropic ? ("x-api-key", key) : ("Authorization", "Bearer \(key)"))
@@ -73,11 +95,15 @@ enum ChatHeaders {
       verdict.id.write(to: text)
       lines.append(contentsOf: UnsafeBufferPointer(text))
     }
-    lines += names.verdict
-    append(decision.verdict.rawValue, to: &lines)
-    lines += names.action
-    append(decision.action.rawValue, to: &lines)
-    lines += names.policy
+    if decision.verdict == .safe, decision.action == .allow {
+      lines += names.safe
+    } else {
+      lines += names.verdict
+      append(decision.verdict.rawValue, to: &lines)
+      lines += names.action
+      append(decision.action.rawValue, to: &lines)
+      lines += names.policy
+    }
     append(verdict.policy.name, to: &lines)
     if !decision.violations.isEmpty {
       lines += names.categories
@@ -107,15 +133,20 @@ enum ChatHeaders {
 
   private static func line(_ name: String) -> [UInt8] { Array("\r\n\(name): ".utf8) }
 
-  /// The beginnings of the lines that tell of one direction's verdict, put together once.
-  private struct VerdictNames: Sendable {
+  /// The beginnings of the lines that tell of one direction's verdict, put together once. An object, because a value would
+  /// be copied array by array.
+  private final class VerdictNames: Sendable {
     let id, verdict, action, policy, categories, notJudged: [UInt8]
+    /// Of the usual verdict, up to the name of the policy.
+    let safe: [UInt8]
 
     init(_ direction: Direction) {
       let start = "x-paddock-\(direction.rawValue)-"
       (id, verdict, action) = (line(start + "id"), line(start + "verdict"), line(start + "action"))
       (policy, categories) = (line(start + "policy"), line(start + "categories"))
       notJudged = line(start + "not-judged")
+      safe =
+        verdict + Decision.Verdict.safe.rawValue.utf8 + action + Action.allow.rawValue.utf8 + policy
     }
   }
 

@@ -91,7 +91,7 @@ actor StreamRelay: AnswerReader {
   /// Runs until all that may leave has left, or the client has.
   func run(_ writer: ResponseWriter) async {
     writer.onRoom = { [upstream] in upstream.resume() }
-    arm()
+    arm(gate.standing().nextDeadline)
     upstream.read(by: self)
     await withTaskCancellationHandler {
       await outbox.untilClosed()
@@ -266,15 +266,17 @@ actor StreamRelay: AnswerReader {
 
   /// What is to be done whenever something has happened, however much it was.
   private func settle() {
+    let standing = gate.standing()
     room.hold(gate.heldBytes)
-    gateWantsMore = gate.wantsMore
-    arm()
-    if gate.isFinished { finishWriting() }
+    gateWantsMore = standing.wantsMore
+    arm(standing.nextDeadline)
+    if standing.isFinished { finishWriting() }
   }
 
   private func release(_ bytes: [UInt8], _ events: Int) {
     released(events)
-    outbox.send(gate.isFinished ? remark() + bytes : bytes)
+    let remark = gate.isFinished ? remark() : []
+    outbox.send(remark.isEmpty ? bytes : remark + bytes)
   }
 
   /// Tells the ending what the client has of the stream now.
@@ -411,9 +413,9 @@ actor StreamRelay: AnswerReader {
 
   // MARK: Time
 
-  private func arm() {
+  private func arm(_ deadline: ContinuousClock.Instant?) {
     guard !isOver else { return }
-    let next = min(gate.nextDeadline ?? aliveCheck, aliveCheck)
+    let next = min(deadline ?? aliveCheck, aliveCheck)
     // Most deadlines never come: a timer that fires too early arms itself anew.
     if let timerDeadline, timerDeadline <= next { return }
     timer?.cancel()

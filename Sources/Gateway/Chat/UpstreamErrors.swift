@@ -1,3 +1,4 @@
+import ChatContracts
 import HTTPWire
 import ModelBackends
 
@@ -6,11 +7,27 @@ extension UpstreamCall {
   init(
     _ host: UpstreamPool.Host, url: String, method: String, head: RequestHead, body: [UInt8]?
   ) {
+    self.init(host.upstream, url: url, method: method)
+    headers = ChatHeaders.outgoing(head, to: host, hasBody: body != nil)
+    self.body = body
+  }
+
+  /// A chat as an upstream gets it.
+  init(_ host: UpstreamPool.Host, _ api: ChatAPI, head: RequestHead, body: [UInt8]) {
+    self = host.call(of: api)
+    self.body = body
+    if host.takesLines {
+      lines = ChatHeaders.lines(head, to: host)
+    } else {
+      headers = ChatHeaders.outgoing(head, to: host, hasBody: true)
+    }
+  }
+
+  /// A call within the limits of time of an upstream, still without anything of a request.
+  init(_ upstream: Upstream, url: String, method: String) {
     self.init(
-      url: url, method: method,
-      headers: ChatHeaders.outgoing(head, to: host, hasBody: body != nil), body: body,
-      connectTimeout: host.upstream.connectTimeout, firstByteTimeout: host.upstream.firstByteTimeout,
-      idleTimeout: host.upstream.idleTimeout, authorities: host.upstream.authorities)
+      url: url, method: method, connectTimeout: upstream.connectTimeout, firstByteTimeout: upstream.firstByteTimeout,
+      idleTimeout: upstream.idleTimeout, authorities: upstream.authorities)
   }
 }
 

@@ -10,21 +10,37 @@ public final class UpstreamPool: Sendable {
   final class Host: Sendable {
     let upstream: Upstream
     let breaker: CircuitBreaker
+    /// Which headers it gets of a request's, and whether they go on as the lines that they came in.
+    let (forwarded, takesLines): (HeaderNames, Bool)
+    /// The line of its credential; empty where it has none of its own.
+    let credential: [UInt8]
     private let registry: MetricRegistry
     private let ok: Counter
-    /// Where its APIs are.
-    private let urls: [(api: ChatAPI, url: String)]
+    /// A call of each of its APIs, but for what a request brings.
+    private let calls: [(api: ChatAPI, call: UpstreamCall)]
 
     init(_ upstream: Upstream, registry: MetricRegistry) {
-      urls = upstream.family.apis.map { ($0, upstream.url + $0.path) }
+      calls = upstream.family.apis.map { ($0, Self.call(of: $0, upstream)) }
       self.upstream = upstream
       self.registry = registry
+      forwarded = ChatHeaders.forwarded(to: upstream)
+      takesLines =
+        !upstream.forwardedHeaders.contains(where: UpstreamCall.isCarriers)
+        && upstream.key.map(UpstreamCall.isSafe) ?? true
+      credential = ChatHeaders.credential(of: upstream)
       breaker = CircuitBreaker(upstream.breaker)
       ok = Self.calls(registry, upstream.name, "2xx")
     }
 
-    /// The URL of an API of its family.
-    func url(of api: ChatAPI) -> String { urls.first { $0.api == api }?.url ?? upstream.url + api.path }
+    /// A call of an API of its family.
+    func call(of api: ChatAPI) -> UpstreamCall {
+      for call in calls where call.api == api { return call.call }
+      return Self.call(of: api, upstream)
+    }
+
+    private static func call(of api: ChatAPI, _ upstream: Upstream) -> UpstreamCall {
+      UpstreamCall(upstream, url: upstream.url + api.path, method: "POST")
+    }
 
     /// Only what is not usual looks its counter up, and takes a lock for it.
     func count(status: Int) { if status / 100 == 2 { ok.add() } else { count("\(status / 100)xx") } }
