@@ -2,6 +2,7 @@ import CLinux
 import Dispatch
 import Glibc
 import Locking
+import Moments
 
 /// One serial Dispatch queue, woken by one source over an epoll set; everything bound to it runs there and nowhere else.
 ///
@@ -193,7 +194,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
   /// Calls `action` on the loop at `deadline` or as soon after as it can. Call on the loop.
   @discardableResult
-  public func schedule(at deadline: ContinuousClock.Instant, _ action: @escaping () -> Void) -> LoopTimer {
+  public func schedule(at deadline: Moment, _ action: @escaping () -> Void) -> LoopTimer {
     preconditionOnLoop()
     return timers.schedule(at: deadline, action)
   }
@@ -224,7 +225,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   private static let patience: Int32 = 20
 
   /// When the current batch began: near enough for deadlines, and free.
-  public private(set) var batchStart = ContinuousClock.now
+  public private(set) var batchStart = Moment.now
 
   private func drain() {
     clinux_set_current_loop(Unmanaged.passUnretained(self).toOpaque())

@@ -2,6 +2,7 @@ import EventLoops
 import Guard
 import HTTPServing
 import HTTPWire
+import Moments
 import Policies
 import Screening
 import StrictJSON

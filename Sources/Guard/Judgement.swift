@@ -1,18 +1,19 @@
 import Conversations
 import EventLoops
+import Moments
 import Policies
 import Screening
 import Telemetry
 
 /// One query under judgement: what was decided before the judge is asked, and what is made of its report.
 public struct Judgement: Sendable {
-  private let received: ContinuousClock.Instant
+  private let received: Moment
   private let plan: PolicyPlan
   private let seat: JudgeSeat
   private let fallback: JudgeSeat?
   private let request: JudgeRequest
   private let parts: [Part]
-  private let started: ContinuousClock.Instant
+  private let started: Moment
   private let lane: WorkerLane?
   /// Nil where it takes so long to look for phrases that it has to be done in the lane.
   private var phrases: PhraseSearch.Found?
@@ -53,7 +54,7 @@ public struct Judgement: Sendable {
     guard phrases != nil else { return nil }
     if isLetThrough || !hasText { return verdict(of: JudgeReport(), by: seat, unscored: [], failed: nil) }
     guard request.deadline.instant > started, let report = seat.judge.judgeAtOnce(request) else { return nil }
-    let (unscored, ended) = (unscored(seat), ContinuousClock.now)
+    let (unscored, ended) = (unscored(seat), Moment.now)
     return verdict(of: checked(report, unscored, at: ended), by: seat, unscored: unscored, failed: nil, ended: ended)
   }
 
@@ -65,7 +66,7 @@ public struct Judgement: Sendable {
 
   /// What is made of a report that was waited for without a task.
   fileprivate func outcome(of report: JudgeReport, isCancelled: Bool) -> PendingVerdict.Outcome {
-    let (unscored, now) = (unscored(seat), ContinuousClock.now)
+    let (unscored, now) = (unscored(seat), Moment.now)
     let report = checked(report, unscored, at: now)
     if let fallback, !isCancelled, isWorthAnotherTry(report) {
       return .later { await self.verdict(in: report, by: fallback) }
@@ -107,7 +108,7 @@ public struct Judgement: Sendable {
 
   private func verdict(
     of report: JudgeReport, by seat: JudgeSeat, unscored: [Int], failed: JudgeReport?,
-    ended: ContinuousClock.Instant = .now
+    ended: Moment = .now
   ) -> Verdict {
     if let failed { self.seat.metrics.record(failuresOf: failed) }
     var builder = DecisionBuilder(policy: plan.policy, direction: request.direction, scope: parts)
@@ -158,7 +159,7 @@ public struct Judgement: Sendable {
 
   /// A report that came at a moment, with all that a judge may have left out.
   private func checked(
-    _ report: consuming JudgeReport, _ unscored: [Int], at moment: ContinuousClock.Instant
+    _ report: consuming JudgeReport, _ unscored: [Int], at moment: Moment
   ) -> JudgeReport {
     // What was found counts, however late; what was not found in time was not judged in time.
     if request.deadline.instant <= moment, !report.observations.contains(where: \.isFailure) {

@@ -1,6 +1,7 @@
 import Conversations
 import EventLoops
 import ModelBackends
+import Moments
 import Policies
 import Screening
 
@@ -104,7 +105,7 @@ public final class ModelJudge: Judge {
   }
 
   /// Whether one of the servers answers.
-  public func health(deadline: ContinuousClock.Instant) async -> JudgeHealth {
+  public func health(deadline: Moment) async -> JudgeHealth {
     let backends = await pool.health(deadline: deadline)
     let reason = backends.contains { $0.reason == nil } ? nil : backends.compactMap(\.reason).first
     return JudgeHealth(

@@ -1,6 +1,7 @@
 import Conversations
 import EventLoops
 import ModelBackends
+import Moments
 import Policies
 import Screening
 
@@ -139,7 +140,7 @@ final class QuestionFlight: FlightWork, PoolAsker, @unchecked Sendable {
     judge = judgement.judge
   }
 
-  func begin(_ deadline: ContinuousClock.Instant, _ trace: String?) {
+  func begin(_ deadline: Moment, _ trace: String?) {
     let call = PoolCall(question, of: judge.pool, deadline: deadline, trace: trace, for: self, on: loop)
     self.call = call
     call.begin()

@@ -1,5 +1,6 @@
 import CCrypto
 import Locking
+import Moments
 import Screening
 
 /// What makes two judgements the same one: a keyed hash over everything that the judge was given and everything that it is.
@@ -73,7 +74,7 @@ public protocol VerdictStore: Sendable {
 public final class MemoryVerdictStore: VerdictStore {
   private struct Entry {
     let reading: Reading
-    let end: ContinuousClock.Instant
+    let end: Moment
   }
 
   private struct Generation {
@@ -104,7 +105,7 @@ public final class MemoryVerdictStore: VerdictStore {
 
   /// A judgement that is not too old.
   func reading(for key: VerdictKey) -> Reading? {
-    let now = ContinuousClock.now
+    let now = Moment.now
     return state.withLock { state in
       if let entry = state.young.entries[key] { return entry.end > now ? entry.reading : nil }
       guard let entry = state.old.entries[key], entry.end > now else { return nil }

@@ -1,5 +1,6 @@
 import EventLoops
 import HTTPWire
+import Moments
 
 /// Answers, and what follows them.
 extension Connection {

@@ -1,4 +1,5 @@
 import EventLoops
+import Moments
 
 /// One loop's calls that go in the clear: HTTP/1.1 over connections of our own, which are kept for the next call. A call over
 /// a kept one costs a send and a receive; docs/decisions/0021 says why it stands beside curl. Loop-confined.

@@ -1,5 +1,6 @@
 import EventLoops
 import HTTPWire
+import Moments
 
 /// A call that a connection of our own carries, or that waits until one is made. Loop-confined.
 final class PlainTransfer: Transfer, @unchecked Sendable {
@@ -10,10 +11,10 @@ final class PlainTransfer: Transfer, @unchecked Sendable {
   let route: PlainRoute
   let sink: any TransferSink
   /// Until when there must be a connection, and everything.
-  let connectDeadline: ContinuousClock.Instant
-  private let firstByteDeadline: ContinuousClock.Instant?
+  let connectDeadline: Moment
+  private let firstByteDeadline: Moment?
   private let idleTimeout: Duration?
-  let endDeadline: ContinuousClock.Instant?
+  let endDeadline: Moment?
   /// What carries it now.
   var connection: PlainConnection?
   /// Whether it was begun again after a kept connection had failed it.
@@ -36,7 +37,7 @@ final class PlainTransfer: Transfer, @unchecked Sendable {
     method = call.method
     asksForHead = call.method == "HEAD"
     idleTimeout = call.idleTimeout
-    let now = ContinuousClock.now
+    let now = Moment.now
     connectDeadline = now + min(timeout ?? call.connectTimeout, call.connectTimeout)
     firstByteDeadline = call.firstByteTimeout.map { now + $0 }
     endDeadline = timeout.map { now + $0 }
@@ -57,7 +58,7 @@ final class PlainTransfer: Transfer, @unchecked Sendable {
 
   /// When it has failed unless something comes of it before, where something came at this time; nil where it may take any
   /// time.
-  func deadline(_ lastHeard: ContinuousClock.Instant) -> ContinuousClock.Instant? {
+  func deadline(_ lastHeard: Moment) -> Moment? {
     let next = sink.hasBegun ? idleTimeout.map { lastHeard + $0 } : firstByteDeadline
     guard let next, let endDeadline else { return next ?? endDeadline }
     return min(next, endDeadline)

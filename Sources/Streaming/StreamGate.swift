@@ -1,3 +1,5 @@
+import Moments
+
 /// Decides what of a streamed answer may leave: a value without I/O that takes events, verdicts and the time, and answers
 /// with what to judge and what to release.
 ///
@@ -88,7 +90,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     /// The characters whose verdict is awaited.
     var asked: Range<Int>?
     /// When the first character came that nobody judges yet.
-    var waitingSince: ContinuousClock.Instant?
+    var waitingSince: Moment?
     var isEnded = false
     /// Whether a part of it was found to be unsafe, so that only the whole of it can settle more.
     var isDoubtful = false
@@ -101,7 +103,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     }
 
     /// Takes so many characters more.
-    mutating func append(_ text: some Collection<UInt8>, _ characters: Int, at now: ContinuousClock.Instant) {
+    mutating func append(_ text: some Collection<UInt8>, _ characters: Int, at now: Moment) {
       // A lane that goes on after its end is judged on.
       isEnded = false
       self.text += text
@@ -194,9 +196,9 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   private var isJudging: Bool { lanes.contains { $0.isInFlight } }
 
   /// When `tick` is to be called, if nothing happens before.
-  public var nextDeadline: ContinuousClock.Instant? {
+  public var nextDeadline: Moment? {
     guard settings.mode == .window, !isHalted else { return nil }
-    var first: ContinuousClock.Instant?
+    var first: Moment?
     for lane in lanes where lane.kind == .text && !lane.isInFlight && !lane.isDoubtful {
       if let since = lane.waitingSince { first = min(first ?? since, since) }
     }
@@ -206,7 +208,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   // MARK: What happens
 
   /// An event came.
-  public mutating func received(_ event: Event, at now: ContinuousClock.Instant) -> [Action] {
+  public mutating func received(_ event: Event, at now: Moment) -> [Action] {
     guard !isHalted, !hasEnded else { return [] }
     var needs: [Need] = []
     for delta in event.deltas { needs.append(append(delta.text, to: place(of: delta.lane, delta.kind), at: now)) }
@@ -242,7 +244,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   ///   - event: The event, verbatim.
   public mutating func received(
     _ text: UnsafeBufferPointer<UInt8>, at place: Int, event: UnsafeBufferPointer<UInt8>,
-    at now: ContinuousClock.Instant
+    at now: Moment
   ) -> [Action] {
     let characters = text.reduce(into: 0) { $0 &+= $1 & 0xC0 == 0x80 ? 0 : 1 }
     return received(text, [Bit(length: event.count, characters: characters)], at: place, events: event, at: now)
@@ -255,7 +257,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   ///   - events: The events, one behind the other.
   public mutating func received(
     _ text: UnsafeBufferPointer<UInt8>, _ sizes: [Bit], at place: Int, events: UnsafeBufferPointer<UInt8>,
-    at now: ContinuousClock.Instant
+    at now: Moment
   ) -> [Action] {
     guard !isHalted, !hasEnded else { return [] }
     let room = room(at: place)
@@ -293,7 +295,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   public func place(of lane: Lane) -> Int? { places[lane] }
 
   /// The stream has ended, with its last event or without.
-  public mutating func ended(at now: ContinuousClock.Instant) -> [Action] {
+  public mutating func ended(at now: Moment) -> [Action] {
     guard !isHalted else { return [] }
     end()
     return proceed(at: now)
@@ -303,7 +305,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   ///
   /// - Parameter isCertain: Whether no text around it could change what was found.
   public mutating func assessed(
-    _ assessment: Assessment, passes: Bool, isCertain: Bool = false, at now: ContinuousClock.Instant
+    _ assessment: Assessment, passes: Bool, isCertain: Bool = false, at now: Moment
   ) -> [Action] {
     guard !isHalted, let place = places[assessment.lane], let asked = lanes[place].asked else { return [] }
     var lane = lanes[place]
@@ -326,7 +328,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   }
 
   /// Time has passed.
-  public mutating func tick(at now: ContinuousClock.Instant) -> [Action] {
+  public mutating func tick(at now: Moment) -> [Action] {
     isHalted ? [] : proceed(at: now)
   }
 
@@ -353,7 +355,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   }
 
   /// Adds text to a lane, all of which the event that brought it needs.
-  private mutating func append(_ text: String, to place: Int, at now: ContinuousClock.Instant) -> Need {
+  private mutating func append(_ text: String, to place: Int, at now: Moment) -> Need {
     let characters = text.unicodeScalars.count
     received += characters
     heldBytes += text.utf8.count
@@ -361,7 +363,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     return (place, lanes[place].received)
   }
 
-  private mutating func proceed(at now: ContinuousClock.Instant) -> [Action] {
+  private mutating func proceed(at now: Moment) -> [Action] {
     var actions = assessments(at: now)
     release(into: &actions)
     guard heldBytes > settings.bufferBytes, !isJudging, !held.isEmpty else { return actions }
@@ -373,7 +375,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     return isJudging ? actions : actions + halt(.overflow)
   }
 
-  private mutating func assessments(at now: ContinuousClock.Instant) -> [Action] {
+  private mutating func assessments(at now: Moment) -> [Action] {
     var actions: [Action] = []
     for place in lanes.indices where isDue(place, at: now) {
       if let assessment = request(place) { actions.append(.assess(assessment)) }
@@ -381,7 +383,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     return actions
   }
 
-  private func isDue(_ place: Int, at now: ContinuousClock.Instant) -> Bool {
+  private func isDue(_ place: Int, at now: Moment) -> Bool {
     if lanes[place].isEnded || lanes[place].kind == .opaque { return true }
     guard lanes[place].kind == .text, settings.mode == .window, !lanes[place].isDoubtful else { return false }
     return lanes[place].received - lanes[place].settled >= settings.size

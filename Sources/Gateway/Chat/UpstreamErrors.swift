@@ -1,5 +1,6 @@
 import HTTPWire
 import ModelBackends
+import Moments
 
 extension UpstreamCall {
   /// A caller's request as an upstream gets it.
