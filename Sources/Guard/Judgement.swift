@@ -20,7 +20,7 @@ public struct Judgement: Sendable {
 
   /// - Parameter lane: where long texts are searched for phrases; nil does that here.
   init(
-    _ query: Query, plan: PolicyPlan, seat: JudgeSeat, fallback: JudgeSeat?, deadline limit: Duration,
+    _ query: borrowing Query, plan: PolicyPlan, seat: JudgeSeat, fallback: JudgeSeat?, deadline limit: Duration,
     lane: WorkerLane?
   ) throws(QueryError) {
     received = query.received
@@ -58,10 +58,11 @@ public struct Judgement: Sendable {
     return verdict(of: checked(report, unscored, at: ended), by: seat, unscored: unscored, failed: nil, ended: ended)
   }
 
-  /// Begins to judge without a task; nil where `finish` has to be waited for. Call on an event loop.
-  public func begin() -> PendingVerdict? {
-    guard phrases != nil, request.deadline.instant > started, let report = seat.judge.begin(request) else { return nil }
-    return PendingVerdict(self, report)
+  /// Begins to judge without a task; nil where `finish` has to be waited for. Call on an event loop, and give what it gives to
+  /// a `PendingVerdict`.
+  public func begin() -> (any PendingReport)? {
+    guard phrases != nil, request.deadline.instant > started else { return nil }
+    return seat.judge.begin(request)
   }
 
   /// What is made of a report that was waited for without a task.
@@ -229,7 +230,8 @@ public final class PendingVerdict: @unchecked Sendable {
   private let report: any PendingReport
   private var isCancelled = false
 
-  fileprivate init(_ judgement: Judgement, _ report: any PendingReport) {
+  /// The verdict of a judgement whose report was begun.
+  public init(_ judgement: consuming Judgement, _ report: any PendingReport) {
     self.judgement = judgement
     self.report = report
   }

@@ -64,7 +64,7 @@ public final class ModelJudge: Judge {
   let asking: Asking
   let mode: Mode
   private let makePlans: QuestionPlan.Maker
-  private let plans: [ObjectIdentifier: (input: QuestionPlan, output: QuestionPlan)]
+  private let plans: PolicyTable<(input: QuestionPlan, output: QuestionPlan)>
   let store: (any VerdictStore)?
   /// The questions that are under way, for whoever asks the same meanwhile.
   let flights = SingleFlight<QuestionKey, QuestionAnswer>()
@@ -85,10 +85,7 @@ public final class ModelJudge: Judge {
       profile: profile, pool: pool, asking: asking, mode: mode, contextTokens: options.contextTokens,
       builtin: policies.builtinTaxonomies)
     self.makePlans = makePlans
-    plans = Dictionary(
-      policies.policies.values.map {
-        (ObjectIdentifier($0), (makePlans.plan(for: $0, .input), makePlans.plan(for: $0, .output)))
-      }, uniquingKeysWith: { first, _ in first })
+    plans = PolicyTable(policies) { (makePlans.plan(for: $0, .input), makePlans.plan(for: $0, .output)) }
     let model = pool.hosts[0].backend.model
     description = JudgeDescription(
       name: name, kind: "model", model: model, digest: profile.digest(withModel: model))
@@ -100,7 +97,7 @@ public final class ModelJudge: Judge {
   }
 
   func plan(for policy: Policy, _ direction: Direction) -> QuestionPlan {
-    guard let both = plans[ObjectIdentifier(policy)] else { return makePlans.plan(for: policy, direction) }
+    guard let both = plans[policy] else { return makePlans.plan(for: policy, direction) }
     return direction == .input ? both.input : both.output
   }
 

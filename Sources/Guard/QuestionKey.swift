@@ -6,8 +6,9 @@ import Policies
 /// everything that decides what its answer means. That is the turns, and what makes a prompt of them; the prompt itself is
 /// ten times as long, and says nothing besides.
 ///
-/// Kept as it is and not as a hash that nobody could find two texts for: equal keys are compared, byte by byte.
-struct QuestionKey: Hashable, Sendable {
+/// Kept as it is and not as a hash that nobody could find two texts for: equal keys are compared, byte by byte. An object, because
+/// the question, its call and the table of calls all have it, and nearly always compare it with itself.
+final class QuestionKey: Hashable, Sendable {
   /// The policy's digest.
   let policy: String
   let direction: Direction
@@ -34,7 +35,9 @@ struct QuestionKey: Hashable, Sendable {
 
   func hash(into hasher: inout Hasher) { hasher.combine(hash) }
 
-  static func == (left: Self, right: Self) -> Bool {
+  static func == (left: QuestionKey, right: QuestionKey) -> Bool { left === right || isSame(left, right) }
+
+  private static func isSame(_ left: QuestionKey, _ right: QuestionKey) -> Bool {
     left.hash == right.hash && left.number == right.number && left.direction == right.direction
       && left.policy == right.policy && left.tenant == right.tenant && left.parts == right.parts
       && left.turns.count == right.turns.count

@@ -5,10 +5,16 @@ import Screening
 
 /// What makes two judgements the same one: a keyed hash over everything that the judge was given and everything that it is.
 public struct VerdictKey: Hashable, Sendable {
-  private let words: SIMD4<UInt64>
+  // Four numbers and not a vector: whatever holds one of those is asked of the heap aligned, which takes four times as long.
+  private let (first, second, third, fourth): (UInt64, UInt64, UInt64, UInt64)
 
   /// The words are spread already.
-  public func hash(into hasher: inout Hasher) { hasher.combine(words.x) }
+  public func hash(into hasher: inout Hasher) { hasher.combine(first) }
+
+  /// Equal in all bits.
+  public static func == (left: VerdictKey, right: VerdictKey) -> Bool {
+    (left.first, left.second, left.third, left.fourth) == (right.first, right.second, right.third, right.fourth)
+  }
 
   /// What is hashed, piece by piece: a key of this process and all values, each with its length.
   ///
@@ -30,19 +36,20 @@ public struct VerdictKey: Hashable, Sendable {
 
     /// A hash, as one more value.
     mutating func add(_ key: VerdictKey) {
-      withUnsafeBytes(of: MemoryLayout.size(ofValue: key.words).littleEndian) { bytes.append(contentsOf: $0) }
-      withUnsafeBytes(of: key.words) { bytes.append(contentsOf: $0) }
+      let words = (key.first, key.second, key.third, key.fourth)
+      withUnsafeBytes(of: MemoryLayout.size(ofValue: words).littleEndian) { bytes.append(contentsOf: $0) }
+      withUnsafeBytes(of: words) { bytes.append(contentsOf: $0) }
     }
   }
 
   /// SHA-256 over what was gathered.
   init(_ input: Input) {
-    var words = SIMD4<UInt64>()
+    var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
     let isDone = withUnsafeMutableBytes(of: &words) { digest in
       ccrypto_sha256(input.bytes, input.bytes.count, digest.baseAddress?.assumingMemoryBound(to: UInt8.self))
     }
     precondition(isDone == 1, "SHA-256 is not available")
-    self.words = words
+    (first, second, third, fourth) = words
   }
 
   /// The hash of these values.

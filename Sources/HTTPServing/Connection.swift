@@ -151,7 +151,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     case .closed: return
     // What stands behind the request is left unread until it is answered.
     case .answering:
-      if let arrived { return answered(arrived) }
+      if let answer = arrived.take() { return answered(answer) }
       guard readsStream else { return }
     case .streaming: guard readsStream || sendPieces() else { return }
     default: break
@@ -246,8 +246,8 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     }
   }
 
-  private func answered(_ answer: Answer) {
-    (pending, arrived) = (nil, nil)
+  private func answered(_ answer: consuming Answer) {
+    pending = nil
     switch answer {
     case .now(let response): worked(response, isCancelled: isCalledOff)
     case .later(let work): isCalledOff ? gaveUp() : run(work)

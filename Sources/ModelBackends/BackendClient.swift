@@ -38,12 +38,12 @@ final class BackendClient: Sendable {
       call, sending: body, trace: trace, within: min(left, backend.timeout), into: sink, on: loop)
   }
 
-  private func sent(_ question: ModelQuestion, at place: Int) -> (call: PreparedCall, body: [UInt8]) {
+  private func sent(_ question: ModelQuestion, at place: Int) -> (call: PreparedCall, body: SentBody) {
     if case .framed(let frame, let conversation) = question, let sent = frame.sent(to: place, conversation) {
       return sent
     }
     let request = question.request
-    return (call(request), backend.dialect.format.encoded(request, backend: backend))
+    return (call(request), SentBody(backend.dialect.format.encoded(request, backend: backend)))
   }
 
   /// What came back, read as an answer.

@@ -13,6 +13,10 @@ struct CallLimit: Sendable, Equatable {
   /// What a call may take of the time until `deadline` while other servers may have to be asked after it, which take up to
   /// `timeouts`. For each of them an equal part is kept, or less where its timeout is shorter.
   init(deadline: Moment, keepingTimeFor timeouts: [Duration], now: Moment = .now) {
+    guard !timeouts.isEmpty else {
+      (instant, isShare) = (deadline, false)
+      return
+    }
     let left = now.duration(to: deadline)
     let part = left / (timeouts.count + 1)
     let kept = timeouts.reduce(Duration.zero) { $0 + min($1, part) }

@@ -19,8 +19,9 @@ final class PlainConnection: ReadinessHandler {
     case closed
   }
 
-  /// A client lives as long as its loop, and so longer than what the loop calls.
-  unowned let client: PlainClient
+  /// A client lives as long as its loop, and so longer than what the loop calls and what calls keep. It is not counted: an
+  /// object that somebody refers to weakly, or so that it is checked, is counted by a slower way.
+  unowned(unsafe) let client: PlainClient
   let origin: PlainOrigin
   private(set) var phase = Phase.finding
   private(set) var socket = StreamSocket(-1)

@@ -7,7 +7,7 @@ final class PlainTransfer: Transfer, @unchecked Sendable {
   let loop: EventLoop
   /// Whether only the head of an answer will come.
   let asksForHead: Bool
-  let body: [UInt8]?
+  let body: SentBody?
   let route: PlainRoute
   let sink: any TransferSink
   /// Until when there must be a connection, and everything.
@@ -24,9 +24,9 @@ final class PlainTransfer: Transfer, @unchecked Sendable {
   private let method: String
   private let lines: [UInt8]
 
-  /// A transfer of this call with headers as `lines` has them, and with this body and limit of time in the place of its own.
+  /// A transfer with headers as `lines` has them.
   init(
-    _ call: UpstreamCall, lines: [UInt8], sending body: [UInt8]?, within timeout: Duration?, to route: PlainRoute,
+    _ method: String, _ times: CallTimes, lines: [UInt8], sending body: SentBody?, to route: PlainRoute,
     on loop: EventLoop, into sink: any TransferSink
   ) {
     self.loop = loop
@@ -34,13 +34,13 @@ final class PlainTransfer: Transfer, @unchecked Sendable {
     self.sink = sink
     self.lines = lines
     self.body = body
-    method = call.method
-    asksForHead = call.method == "HEAD"
-    idleTimeout = call.idleTimeout
+    self.method = method
+    asksForHead = method == "HEAD"
+    idleTimeout = times.idle
     let now = Moment.now
-    connectDeadline = now + min(timeout ?? call.connectTimeout, call.connectTimeout)
-    firstByteDeadline = call.firstByteTimeout.map { now + $0 }
-    endDeadline = timeout.map { now + $0 }
+    connectDeadline = now + min(times.whole ?? times.connect, times.connect)
+    firstByteDeadline = times.firstByte.map { now + $0 }
+    endDeadline = times.whole.map { now + $0 }
   }
 
   /// Whether the headers leave the framing and the connection to the carrier.

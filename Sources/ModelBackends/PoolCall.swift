@@ -89,7 +89,8 @@ public final class PoolCall: BodyCollector, @unchecked Sendable {
     if let last, events.contains(.retry), !tried.isEmpty { return end(last) }
     guard let place = pool.next(except: tried, &events) else { return onceMore() }
     if last != nil, !events.contains(.retry) { events.insert(.failover) }
-    tried.append(place)
+    // The usual list is a constant, which costs no heap.
+    if tried.isEmpty, place == 0 { tried = [0] } else { tried.append(place) }
     let now = Moment.now
     let limit = CallLimit(
       deadline: deadline, keepingTimeFor: events.contains(.retry) ? [] : pool.timeouts(except: tried), now: now)

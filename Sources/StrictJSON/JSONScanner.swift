@@ -1,7 +1,7 @@
 /// Reads JSON piece by piece for whoever knows what comes, without a tree of values. It says only whether that came: what
 /// is wrong with a text is for `JSON.parse` to say.
 public struct JSONScanner {
-  var parser: JSONParser
+  @usableFromInline var parser: JSONParser
 
   /// A scanner over bytes that outlive it.
   public init(_ bytes: UnsafeBufferPointer<UInt8>) { parser = JSONParser(bytes: bytes, maximumDepth: 1) }
@@ -22,7 +22,7 @@ public struct JSONScanner {
   }
 
   /// The same for one byte.
-  @inline(__always)
+  @inlinable @inline(__always)
   public mutating func take(byte: UInt8) -> Bool {
     guard next() == byte else { return false }
     parser.position += 1
@@ -37,6 +37,7 @@ public struct JSONScanner {
   }
 
   /// The byte behind the white space that comes; nil at the end.
+  @inlinable @inline(__always)
   public mutating func next() -> UInt8? {
     parser.skipWhitespace()
     return parser.position < parser.bytes.count ? parser.bytes[parser.position] : nil
