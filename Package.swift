@@ -146,8 +146,8 @@ if Context.environment["BUILD_FUZZER"] != nil {
     .target(
       name: "Fuzz",
       dependencies: [
-        "ChatContracts", "Conversations", "Documents", "Gateway", "HTTPServing", "HTTPWire", "Policies", "Streaming",
-        "StrictJSON", "TextViews",
+        "ChatContracts", "Conversations", "Documents", "Gateway", "HTTPServing", "HTTPWire", "Moments", "Policies",
+        "Streaming", "StrictJSON", "TextViews",
       ],
       path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: swiftSettings))
 }

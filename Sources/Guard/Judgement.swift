@@ -23,14 +23,16 @@ public struct Judgement: Sendable {
     _ query: borrowing Query, plan: PolicyPlan, seat: JudgeSeat, fallback: JudgeSeat?, deadline limit: Duration,
     lane: WorkerLane?
   ) throws(QueryError) {
+    let conversation = query.conversation
+    let scope = query.judgedIndexes
+    let parts =
+      scope.count == 1 ? conversation.messages[scope[0]].parts : scope.flatMap { conversation.messages[$0].parts }
+    guard parts.contains(where: { !$0.isReadable || !$0.text.isEmpty }) else { throw .nothingInScope }
     received = query.received
     self.plan = plan
     self.seat = seat
     self.fallback = fallback
-    let conversation = query.conversation
-    let scope = query.judgedIndexes
-    parts = scope.count == 1 ? conversation.messages[scope[0]].parts : scope.flatMap { conversation.messages[$0].parts }
-    guard parts.contains(where: { !$0.isReadable || !$0.text.isEmpty }) else { throw .nothingInScope }
+    self.parts = parts
     let isShortened = query.deadline.map { $0 < limit } ?? false
     request = JudgeRequest(
       conversation: conversation, scope: scope, policy: plan.policy,
@@ -42,8 +44,9 @@ public struct Judgement: Sendable {
     self.lane = lane
     if plan.looksForNoPhrases {
       phrases = PhraseSearch.Found()
-    } else if lane == nil || search.isShort {
-      phrases = search.found(today: LogLine.today())
+    } else {
+      let search = PhraseSearch(matcher: plan.matcher, parts: parts)
+      phrases = lane == nil || search.isShort ? search.found(today: LogLine.today()) : nil
     }
   }
 

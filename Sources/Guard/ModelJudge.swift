@@ -60,6 +60,7 @@ public final class ModelJudge: Judge {
   /// What is reported.
   public let description: JudgeDescription
   let profile: ModelProfile
+  let turnFrame: TurnFrame
   let pool: BackendPool
   let asking: Asking
   let mode: Mode
@@ -76,6 +77,7 @@ public final class ModelJudge: Judge {
   ) {
     let profile = options.isLoose ? profile.loose : profile
     self.profile = profile
+    turnFrame = TurnFrame(profile)
     self.pool = pool
     // What does not fit is refused when the configuration is read; a prompt is what most servers take.
     asking = Asking(profile, pool.hosts[0].backend.dialect) ?? .prompt

@@ -149,7 +149,7 @@ final class ModelJudgement: PendingReport, @unchecked Sendable {
     case .prompt, .message:
       guard let last = turns.last else { return nil }
       if let frame = last.side == .output ? asked.outputFrame : asked.inputFrame {
-        return .framed(frame, conversation: judge.profile.conversation(of: turns))
+        return .framed(frame, conversation: judge.turnFrame.conversation(of: turns))
       }
       guard let prompt = judge.profile.render(turns, in: asked.frame) else { return nil }
       content = judge.asking == .prompt ? .prompt(prompt) : .turns([.init(role: "user", content: prompt)])

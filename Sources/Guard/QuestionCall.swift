@@ -145,15 +145,18 @@ final class QuestionFlight: FlightWork, PoolAsker, @unchecked Sendable {
 
   /// A delivered unsafe wins over what went wrong later; nothing else can be read from half an answer.
   func understands(_ answer: ModelAnswer) -> Bool {
-    reading = judge.reading(of: answer, origin.asked)
-    if answer.cut != nil, reading?.answer != .unsafe { reading = nil }
-    return reading != nil
+    reading = nil
+    guard let found = judge.reading(of: answer, origin.asked), answer.cut == nil || found.answer == .unsafe else {
+      return false
+    }
+    reading = found
+    return true
   }
 
   func ended(_ failure: BackendFailure?, _ events: CallEvents) {
     call = nil
     let result: Result<Reading, FailureReason>
-    if let reading, failure == nil {
+    if let reading = reading.take(), failure == nil {
       result = .success(reading)
       if let key = origin.verdictKey, !events.contains(.answerCut) { judge.store?.store(reading, for: key) }
     } else {

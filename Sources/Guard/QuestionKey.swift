@@ -27,11 +27,41 @@ final class QuestionKey: Hashable, Sendable {
     self.tenant = tenant
     self.parts = parts
     self.turns = turns
-    var hasher = Hasher()
-    hasher.combine(number)
-    if var text = turns.last?.text { text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) } }
-    hash = hasher.finalize()
+    hash = turns.last.map { Self.hash($0.text, number) } ?? number
   }
+
+  /// A hash of a text under a key of this process, without which nobody finds texts whose hashes are equal; where they are,
+  /// they cost a comparison and no more. Two words of the text at a time are multiplied, and both halves of that folded: a
+  /// tenth of what `Hasher` takes.
+  private static func hash(_ text: String, _ number: Int) -> Int {
+    var text = text
+    return text.withUTF8 { text in
+      let bytes = UnsafeRawBufferPointer(text)
+      var sum = secret.x ^ UInt64(bytes.count)
+      func fold(_ left: UInt64, _ right: UInt64) {
+        let product = (left ^ secret.y).multipliedFullWidth(by: right ^ sum)
+        sum = (product.high ^ product.low) &+ secret.z
+      }
+      var position = 0
+      while position &+ 16 <= bytes.count {
+        fold(
+          bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self),
+          bytes.loadUnaligned(fromByteOffset: position &+ 8, as: UInt64.self))
+        position &+= 16
+      }
+      var (left, right): (UInt64, UInt64) = (0, 0)
+      for byte in bytes[position...].prefix(8) { left = left &<< 8 | UInt64(byte) }
+      for byte in bytes[position...].dropFirst(8) { right = right &<< 8 | UInt64(byte) }
+      fold(left, right)
+      fold(UInt64(truncatingIfNeeded: number), secret.w)
+      return Int(truncatingIfNeeded: sum)
+    }
+  }
+
+  private static let secret: SIMD4<UInt64> = {
+    var generator = SystemRandomNumberGenerator()
+    return SIMD4(generator.next(), generator.next(), generator.next(), generator.next())
+  }()
 
   func hash(into hasher: inout Hasher) { hasher.combine(hash) }
 

@@ -58,6 +58,35 @@ public struct PromptFrame: Sendable {
   public var text: String { input.joined().utf8.count > output.joined().utf8.count ? input.joined() : output.joined() }
 }
 
+/// How turns stand in a prompt. An object of its own, because to be asked for it a profile would be copied, and that is many
+/// pieces.
+public final class TurnFrame: Sendable {
+  private let template: PromptTemplate
+  private let roles: ModelProfile.Sided<String>
+
+  /// That of a profile.
+  public init(_ profile: ModelProfile) {
+    template = profile.turn
+    roles = ModelProfile.Sided(input: profile.inputRole, output: profile.outputRole)
+  }
+
+  /// These turns as they stand in a prompt.
+  public func conversation(of turns: [RenderedTurn]) -> String {
+    // Counted first, then written where it stays: to append piece by piece looks at the string's room and owner each time.
+    let count = turns.reduce(2 * max(0, turns.count - 1)) { count, turn in
+      count + template.byteCount { ModelProfile.filling($0, of: turn, roles).utf8.count }
+    }
+    return String(unsafeUninitializedCapacity: count) { bytes in
+      var position = 0
+      for (index, turn) in turns.enumerated() {
+        if index > 0 { PromptTemplate.write("\n\n", to: bytes, at: &position) }
+        template.write(to: bytes, at: &position) { ModelProfile.filling($0, of: turn, roles) }
+      }
+      return position
+    }
+  }
+}
+
 extension ModelProfile {
   /// The prompt that asks about the last turn of a conversation; nil where there is no turn to ask about.
   ///
@@ -87,26 +116,10 @@ extension ModelProfile {
     return prompt
   }
 
-  /// These turns as they stand in a prompt.
-  public func conversation(of turns: [RenderedTurn]) -> String {
-    // Counted first, then written where it stays: to append piece by piece looks at the string's room and owner each time.
-    // What is needed of the profile is taken out of it, because closures copy what they refer to.
-    let (template, roles) = (turn, Sided(input: inputRole, output: outputRole))
-    let count = turns.reduce(2 * max(0, turns.count - 1)) { count, turn in
-      count + template.byteCount { Self.filling($0, of: turn, roles).utf8.count }
-    }
-    return String(unsafeUninitializedCapacity: count) { bytes in
-      var position = 0
-      for (index, turn) in turns.enumerated() {
-        if index > 0 { PromptTemplate.write("\n\n", to: bytes, at: &position) }
-        template.write(to: bytes, at: &position) { Self.filling($0, of: turn, roles) }
-      }
-      return position
-    }
-  }
-
   /// What stands in a slot of a turn.
-  private static func filling(_ slot: PromptTemplate.Slot, of turn: RenderedTurn, _ roles: Sided<String>) -> String {
+  fileprivate static func filling(
+    _ slot: PromptTemplate.Slot, of turn: RenderedTurn, _ roles: Sided<String>
+  ) -> String {
     switch slot {
     case .role: roles[turn.side]
     case .text: turn.text
