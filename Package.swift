@@ -66,7 +66,7 @@ let package = Package(
     room("Conversations", ["StrictJSON"]),
     room("HTTPWire", []),
     room("ChatContracts", ["StrictJSON", "Conversations", "HTTPWire"]),
-    room("Streaming", []),
+    room("Streaming", ["Moments"]),
     room("Documents", [.product(name: "Yams", package: "Yams")]),
     room("Policies", ["Documents", "Conversations", "StrictJSON", "CCrypto", "CBuiltins"]),
     room("Classifier", ["CCrypto", "CEncoder", "CScoring", "CWeights", "StrictJSON"]),
@@ -75,32 +75,33 @@ let package = Package(
 
     // base
     room("Locking", []),
-    room("EventLoops", ["CLinux", "Locking", .product(name: "HeapModule", package: "swift-collections")]),
+    room("Moments", []),
+    room("EventLoops", ["CLinux", "Locking", "Moments", .product(name: "HeapModule", package: "swift-collections")]),
     room("Telemetry", ["StrictJSON", "Locking", .product(name: "Logging", package: "swift-log")]),
 
     // I/O
-    room("HTTPServing", ["EventLoops", "HTTPWire", "Locking", "CLinux", "COpenSSL", "CZlib"]),
+    room("HTTPServing", ["EventLoops", "HTTPWire", "Locking", "Moments", "CLinux", "COpenSSL", "CZlib"]),
     room(
       "ModelBackends",
-      ["EventLoops", "HTTPWire", "Locking", "Telemetry", "CCurl", "StrictJSON", "Policies"]),
+      ["EventLoops", "HTTPWire", "Locking", "Moments", "Telemetry", "CCurl", "StrictJSON", "Policies"]),
 
     // core
-    room("Guard", ["Screening", "Classifier", "TextViews", "ModelBackends", "EventLoops", "Telemetry"]),
+    room("Guard", ["Screening", "Classifier", "TextViews", "ModelBackends", "EventLoops", "Moments", "Telemetry"]),
 
     // product
     room(
       "Gateway",
       [
-        "Guard", "HTTPServing", "ChatContracts", "Streaming", "Telemetry", "Locking", "StrictJSON", "CBuiltins",
-        "CCrypto",
+        "Guard", "HTTPServing", "ChatContracts", "Streaming", "Telemetry", "Locking", "Moments", "StrictJSON",
+        "CBuiltins", "CCrypto",
       ]),
-    room("Evaluation", ["Classifier", "Conversations", "Streaming", "StrictJSON", "CScoring", "CZlib"]),
+    room("Evaluation", ["Classifier", "Conversations", "Moments", "Streaming", "StrictJSON", "CScoring", "CZlib"]),
 
     .executableTarget(
       name: "paddock",
       dependencies: [
         "Gateway", "Evaluation", "Documents", "Classifier", "Conversations", "EventLoops", "Guard", "HTTPServing",
-        "HTTPWire", "ModelBackends", "Policies", "Screening", "Streaming", "StrictJSON", "Telemetry",
+        "HTTPWire", "ModelBackends", "Moments", "Policies", "Screening", "Streaming", "StrictJSON", "Telemetry",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -110,22 +111,30 @@ let package = Package(
     tests("Conversations", ["StrictJSON"]),
     tests("HTTPWire"),
     tests("ChatContracts", ["Conversations", "HTTPWire", "StrictJSON"]),
-    tests("Streaming"),
+    tests("Streaming", ["Moments"]),
     tests("Documents"),
     tests("Policies", ["Conversations", "StrictJSON", "Documents"]),
     tests("Classifier", ["CEncoder", "CScoring", "StrictJSON"]),
     tests("TextViews", ["Evaluation"]),
     tests("Screening", ["Conversations", "Policies"]),
-    tests("EventLoops", ["CLinux", "Locking"]),
+    tests("Moments"),
+    tests("EventLoops", ["CLinux", "Locking", "Moments"]),
     tests("Telemetry", ["StrictJSON", .product(name: "Logging", package: "swift-log")]),
-    tests("HTTPServing", ["EventLoops", "HTTPWire", "Locking", "CLinux"]),
-    tests("ModelBackends", ["EventLoops", "HTTPServing", "HTTPWire", "Locking", "StrictJSON", "Telemetry"]),
+    tests("HTTPServing", ["EventLoops", "HTTPWire", "Locking", "Moments", "CLinux"]),
+    tests(
+      "ModelBackends", ["EventLoops", "HTTPServing", "HTTPWire", "Locking", "Moments", "StrictJSON", "Telemetry"]),
     tests(
       "Guard",
-      ["Classifier", "Conversations", "EventLoops", "Locking", "ModelBackends", "Policies", "Screening", "Telemetry"]),
+      [
+        "Classifier", "Conversations", "EventLoops", "Locking", "ModelBackends", "Moments", "Policies", "Screening",
+        "Telemetry",
+      ]),
     tests(
       "Gateway",
-      ["Conversations", "Guard", "HTTPServing", "HTTPWire", "Policies", "Screening", "StrictJSON", "Telemetry"]),
+      [
+        "Conversations", "Guard", "HTTPServing", "HTTPWire", "Moments", "Policies", "Screening", "StrictJSON",
+        "Telemetry",
+      ]),
     tests("Evaluation", ["Classifier", "Streaming"]),
   ]
 )
@@ -137,8 +146,8 @@ if Context.environment["BUILD_FUZZER"] != nil {
     .target(
       name: "Fuzz",
       dependencies: [
-        "ChatContracts", "Conversations", "Documents", "Gateway", "HTTPServing", "HTTPWire", "Policies", "Streaming",
-        "StrictJSON", "TextViews",
+        "ChatContracts", "Conversations", "Documents", "Gateway", "HTTPServing", "HTTPWire", "Moments", "Policies",
+        "Streaming", "StrictJSON", "TextViews",
       ],
       path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: swiftSettings))
 }

@@ -1,3 +1,4 @@
+import Moments
 import Streaming
 
 /// What a stream gate made of one answer.
@@ -57,7 +58,7 @@ public struct StreamReplay {
     var replay = StreamReplay(gate: StreamGate(settings: settings))
     let scalars = Array(text.unicodeScalars)
     replay.answer.characters = scalars.count
-    let start = ContinuousClock.now
+    let start = Moment.now
     var time = start
     for begin in stride(from: 0, to: scalars.count, by: step) where !replay.gate.isHalted {
       let piece = scalars[begin..<min(begin + step, scalars.count)]
@@ -77,7 +78,7 @@ public struct StreamReplay {
   }
 
   private mutating func come(
-    _ piece: String, _ characters: Int, at time: ContinuousClock.Instant
+    _ piece: String, _ characters: Int, at time: Moment
   ) -> [StreamGate<Int>.Action] {
     answer.received += characters
     held.append((characters, answer.received))
@@ -85,7 +86,7 @@ public struct StreamReplay {
   }
 
   private mutating func follow(
-    _ actions: [StreamGate<Int>.Action], at time: ContinuousClock.Instant, _ judge: (String) async -> Verdict
+    _ actions: [StreamGate<Int>.Action], at time: Moment, _ judge: (String) async -> Verdict
   ) async {
     var rest = actions[...]
     while let action = rest.popFirst() {

@@ -1,4 +1,5 @@
 import Locking
+import Moments
 import Synchronization
 
 /// Bounds how much is done at once and how much may wait for that; everybody else is told to come back.
@@ -41,7 +42,7 @@ public final class AdmissionGate: Sendable {
 
   /// Lets the caller in, at once or when its turn comes; false where the queue is full, the caller was cancelled, or its
   /// turn did not come by `deadline`. Who was let in calls `leave` once.
-  public func enter(until deadline: ContinuousClock.Instant? = nil) async -> Bool {
+  public func enter(until deadline: Moment? = nil) async -> Bool {
     if tryEnter() { return true }
     return await wait(until: deadline)
   }
@@ -66,7 +67,7 @@ public final class AdmissionGate: Sendable {
     return false
   }
 
-  private func wait(until deadline: ContinuousClock.Instant?) async -> Bool {
+  private func wait(until deadline: Moment?) async -> Bool {
     let ticket = Locked<Int?>(nil)
     let alarm = deadline.map { deadline in
       Alarm(at: deadline) { if let number = ticket.withLock({ $0 }) { self.drop(number) } }

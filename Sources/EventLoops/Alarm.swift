@@ -1,4 +1,5 @@
 import Dispatch
+import Moments
 
 /// A call at some time that can be taken back, for code that may or may not run on a loop. On a loop it is one of its
 /// timers; elsewhere Dispatch keeps it.
@@ -9,13 +10,13 @@ public final class Alarm: @unchecked Sendable {
   private var item: DispatchWorkItem?
 
   /// Calls `action` at `deadline` or as soon after as possible, unless it is cancelled before.
-  public init(at deadline: ContinuousClock.Instant, _ action: @escaping @Sendable () -> Void) {
+  public init(at deadline: Moment, _ action: @escaping @Sendable () -> Void) {
     loop = EventLoop.current
     if let loop {
       timer = loop.schedule(at: deadline, action)
     } else {
       let item = DispatchWorkItem(block: action)
-      let (seconds, attoseconds) = ContinuousClock.now.duration(to: deadline).components
+      let (seconds, attoseconds) = Moment.now.duration(to: deadline).components
       let nanoseconds = max(0, Double(seconds) * 1e9 + Double(attoseconds) * 1e-9)
       DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(Int(min(nanoseconds, 1e18))), execute: item)
       self.item = item
@@ -29,7 +30,7 @@ public final class Alarm: @unchecked Sendable {
   }
 
   /// Waits until `deadline`.
-  public static func wait(until deadline: ContinuousClock.Instant) async {
+  public static func wait(until deadline: Moment) async {
     await withCheckedContinuation { continuation in _ = Alarm(at: deadline) { continuation.resume() } }
   }
 }

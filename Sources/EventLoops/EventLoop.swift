@@ -2,6 +2,7 @@ import CLinux
 import Dispatch
 import Glibc
 import Locking
+import Moments
 
 /// One serial Dispatch queue, woken by one source over an epoll set; everything bound to it runs there and nowhere else.
 ///
@@ -34,7 +35,11 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   private var timers: TimerQueue
   private var pending: [UnownedJob] = []
   private var deferred: [any ReadinessHandler] = []
+  /// What took up those of the batch before; empty, but for its room.
+  private var spareDeferred: [any ReadinessHandler] = []
   private var attachments: [ObjectIdentifier: AnyObject] = [:]
+  /// The one that was asked for last: a loop that calls servers asks for the same one again and again.
+  private var lastAttachment: AnyObject?
   var random = RandomWords()
 
   /// A running loop.
@@ -193,7 +198,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
   /// Calls `action` on the loop at `deadline` or as soon after as it can. Call on the loop.
   @discardableResult
-  public func schedule(at deadline: ContinuousClock.Instant, _ action: @escaping () -> Void) -> LoopTimer {
+  public func schedule(at deadline: Moment, _ action: @escaping () -> Void) -> LoopTimer {
     preconditionOnLoop()
     return timers.schedule(at: deadline, action)
   }
@@ -212,9 +217,12 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   /// The one `Value` of this loop, made by `make` at the first call. Call on the loop.
   public func attachment<Value: AnyObject>(_ type: Value.Type, make: () -> Value) -> Value {
     preconditionOnLoop()
-    if let value = attachments[ObjectIdentifier(type)] as? Value { return value }
-    let value = make()
+    if let lastAttachment, Swift.type(of: lastAttachment) == type {
+      return unsafeDowncast(lastAttachment, to: Value.self)
+    }
+    let value = attachments[ObjectIdentifier(type)] as? Value ?? make()
     attachments[ObjectIdentifier(type)] = value
+    lastAttachment = value
     return value
   }
 
@@ -224,7 +232,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   private static let patience: Int32 = 20
 
   /// When the current batch began: near enough for deadlines, and free.
-  public private(set) var batchStart = ContinuousClock.now
+  public private(set) var batchStart = Moment.now
 
   private func drain() {
     clinux_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
@@ -253,13 +261,12 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   private func runDeferred() {
     guard !deferred.isEmpty else { return }
     var batch: [any ReadinessHandler] = []
+    // Handlers may yield again, so two lists take turns, and a steady state allocates nothing.
+    swap(&batch, &spareDeferred)
     swap(&batch, &deferred)
     for handler in batch { handler.ready([]) }
-    // Hand the storage back, so that a steady state allocates nothing.
-    if deferred.isEmpty {
-      batch.removeAll(keepingCapacity: true)
-      swap(&batch, &deferred)
-    }
+    batch.removeAll(keepingCapacity: true)
+    swap(&batch, &spareDeferred)
   }
 
   private func runPendingOnce() {

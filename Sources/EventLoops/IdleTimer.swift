@@ -1,3 +1,5 @@
+import Moments
+
 /// Calls once when nothing has happened for a while. Loop-confined.
 ///
 /// That something happened costs a store: the timer of the loop is set anew only when it finds that it was early.
@@ -6,7 +8,7 @@ public final class IdleTimer {
   private let patience: Duration
   private let action: () -> Void
   /// When something happened last; nil while nothing is waited for.
-  private var since: ContinuousClock.Instant?
+  private var since: Moment?
   private var timer: LoopTimer?
 
   /// A timer that waits for nothing yet. It keeps what `action` captures.
@@ -35,7 +37,7 @@ public final class IdleTimer {
     timer = nil
   }
 
-  private func schedule(at deadline: ContinuousClock.Instant) {
+  private func schedule(at deadline: Moment) {
     timer = loop.schedule(at: deadline) { [weak self] in self?.fired() }
   }
 

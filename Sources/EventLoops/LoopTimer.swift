@@ -1,10 +1,11 @@
 import CLinux
 import Glibc
 import HeapModule
+import Moments
 
 /// One call that is due at a time. Loop-confined.
 public final class LoopTimer {
-  fileprivate let deadline: ContinuousClock.Instant
+  fileprivate let deadline: Moment
   fileprivate var action: (() -> Void)?
   fileprivate let tally: Tally
 
@@ -13,7 +14,7 @@ public final class LoopTimer {
     var cancelled = 0
   }
 
-  fileprivate init(deadline: ContinuousClock.Instant, tally: Tally, action: @escaping () -> Void) {
+  fileprivate init(deadline: Moment, tally: Tally, action: @escaping () -> Void) {
     self.deadline = deadline
     self.tally = tally
     self.action = action
@@ -37,7 +38,7 @@ struct TimerQueue {
 
   private let descriptor: Int32
   private var heap = Heap<Entry>()
-  private var armed: ContinuousClock.Instant?
+  private var armed: Moment?
   private let tally = LoopTimer.Tally()
 
   /// How many calls are due some time.
@@ -47,7 +48,7 @@ struct TimerQueue {
 
   init(descriptor: Int32) { self.descriptor = descriptor }
 
-  mutating func schedule(at deadline: ContinuousClock.Instant, _ action: @escaping () -> Void) -> LoopTimer {
+  mutating func schedule(at deadline: Moment, _ action: @escaping () -> Void) -> LoopTimer {
     // A deadline that was taken back may lie far ahead: connections that come and go must not fill the queue with them.
     if tally.cancelled > 64, tally.cancelled > heap.count / 2 {
       heap = Heap(heap.unordered.filter { $0.timer.action != nil })
@@ -60,7 +61,7 @@ struct TimerQueue {
   }
 
   /// The due calls, taken out: a call may schedule anew, so they run outside of the queue.
-  mutating func due(now: ContinuousClock.Instant) -> [LoopTimer] {
+  mutating func due(now: Moment) -> [LoopTimer] {
     var expirations: UInt64 = 0
     _ = read(descriptor, &expirations, 8)
     armed = nil
@@ -80,7 +81,7 @@ struct TimerQueue {
     }
     guard let earliest = heap.min?.timer.deadline, armed.map({ earliest < $0 }) ?? true else { return }
     armed = earliest
-    let wait = max(.nanoseconds(1), ContinuousClock.now.duration(to: earliest))
+    let wait = max(.nanoseconds(1), Moment.now.duration(to: earliest))
     let (seconds, attoseconds) = wait.components
     _ = clinux_timer_arm(descriptor, UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000))
   }

@@ -1,6 +1,7 @@
 import Dispatch
 import HeapModule
 import Locking
+import Moments
 import Synchronization
 
 /// Why work was not done.
@@ -18,7 +19,7 @@ public enum LaneError: Error, Sendable, Equatable {
 /// loop.
 public final class WorkerLane: Sendable {
   private struct Entry: Comparable {
-    let rank: ContinuousClock.Instant
+    let rank: Moment
     let order: Int
     let job: Job
     static func < (left: Entry, right: Entry) -> Bool { (left.rank, left.order) < (right.rank, right.order) }

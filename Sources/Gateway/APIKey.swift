@@ -1,6 +1,7 @@
 import CCrypto
 import Guard
 import HTTPWire
+import Moments
 import Synchronization
 
 /// A key that a client shows. Only the SHA-256 of it is kept: the key is 192 random bits, so nobody guesses it from that.
@@ -43,12 +44,12 @@ public final class APIKey: Sendable {
   /// The generic cell rate algorithm's one number: when the next request would be due at the average rate, in
   /// nanoseconds since the key was loaded.
   private let due = Atomic<Int64>(0)
-  private let loaded = ContinuousClock.now
+  private let loaded = Moment.now
 
   init(_ record: Record) { self.record = record }
 
   /// Takes one request off the rate; else how long to wait.
-  func take(now: ContinuousClock.Instant = .now) -> Duration? {
+  func take(now: Moment = .now) -> Duration? {
     guard let rate = record.requestsPerSecond else { return nil }
     let interval = Int64(1e9 / rate)
     let tolerance = interval * Int64(max(0, record.burst - 1))

@@ -1,5 +1,6 @@
 import Guard
 import HTTPServing
+import Moments
 import StrictJSON
 
 /// `POST /v1/classify/batch`: many requests in one, answered in order.

@@ -1,5 +1,6 @@
 import Conversations
 import Guard
+import Moments
 import StrictJSON
 
 /// A classify request, decoded and checked field by field.
@@ -19,7 +20,7 @@ public struct ClassifyRequest: Sendable {
 
   /// Decodes the bytes of a request.
   public init(
-    bytes: [UInt8], unknownFields: UnknownFields, received: ContinuousClock.Instant = .now
+    bytes: [UInt8], unknownFields: UnknownFields, received: Moment = .now
   ) throws(APIError) {
     if let conversation = Conversation(plainRequest: bytes) {
       self.init(Query(conversation: conversation, received: received))
@@ -32,7 +33,7 @@ public struct ClassifyRequest: Sendable {
 
   /// Reads a parsed request. Where its messages are only context, there may be none.
   public init(
-    _ json: JSON, unknownFields: UnknownFields, received: ContinuousClock.Instant = .now, isContext: Bool = false
+    _ json: JSON, unknownFields: UnknownFields, received: Moment = .now, isContext: Bool = false
   ) throws(APIError) {
     guard let object = json.object else {
       throw APIError(

@@ -2,6 +2,7 @@ import Conversations
 import EventLoops
 import Guard
 import HTTPServing
+import Moments
 import Policies
 import Screening
 import Streaming
@@ -26,7 +27,7 @@ actor ClassifyStream {
   private let outbox: StreamOutbox
   private var isOver: Bool { outbox.isClosed }
   private var timer: LoopTimer?
-  private var timerDeadline: ContinuousClock.Instant?
+  private var timerDeadline: Moment?
   private var judgements: [Task<Void, Never>] = []
 
   init(_ request: ServerRequest, endpoints: Endpoints, loop: EventLoop, writer: ResponseWriter) {

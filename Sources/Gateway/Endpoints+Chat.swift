@@ -5,6 +5,7 @@ import Guard
 import HTTPServing
 import HTTPWire
 import ModelBackends
+import Moments
 import Policies
 import Screening
 import StrictJSON

@@ -5,6 +5,7 @@ import Guard
 import HTTPServing
 import HTTPWire
 import ModelBackends
+import Moments
 import Policies
 import Screening
 import StrictJSON
@@ -86,7 +87,7 @@ extension Endpoints {
   }
 
   private func worstVerdict(_ exchange: ChatExchange, _ answer: ChatAnswer) async throws(APIError) -> Verdict? {
-    let now = ContinuousClock.now
+    let now = Moment.now
     var worst: Verdict?
     let queries = answer.choices.map { exchange.query(about: $0, received: now) }
     let verdicts = await withTaskGroup(of: Result<Verdict?, APIError>.self) { group in

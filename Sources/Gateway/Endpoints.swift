@@ -2,6 +2,7 @@ import EventLoops
 import Guard
 import HTTPServing
 import HTTPWire
+import Moments
 import Policies
 import Screening
 import StrictJSON
@@ -84,8 +85,14 @@ final class Endpoints: Sendable {
         return .now(response(verdict, classify, request))
       }
       let permit = Permit(of: gate)
+      // What is not needed any more is let go, and not carried along.
+      let (id, metadata) = (request.id, classify.metadata)
+      let shown = settings.captureText ? classify.query : nil
       return wait(for: judgement) { verdict in
-        withExtendedLifetime(permit) { self.response(verdict, classify, request) }
+        withExtendedLifetime(permit) {
+          self.log(verdict, request: id, shown)
+          return .json(self.json(verdict, metadata: metadata))
+        }
       }
     } catch {
       gate.leave()
@@ -96,10 +103,16 @@ final class Endpoints: Sendable {
   /// What `answer` makes of a verdict that is not there at once: without a task where the judge takes none. It is asked too
   /// where the client has left, so that a judgement that was given up is counted and logged like any other.
   private func wait(
-    for judgement: Judgement, _ answer: @escaping @Sendable (Verdict) -> ServerResponse
+    for judgement: consuming Judgement, _ answer: @escaping @Sendable (Verdict) -> ServerResponse
   ) -> Answer {
-    guard let verdict = judgement.begin() else { return .later { answer(await judgement.finish()) } }
-    return .pending(VerdictAnswer(verdict, answer))
+    if let report = judgement.begin() { return .pending(VerdictAnswer(PendingVerdict(judgement, report), answer)) }
+    return Self.later(judgement, answer)
+  }
+
+  private static func later(
+    _ judgement: Judgement, _ answer: @escaping @Sendable (Verdict) -> ServerResponse
+  ) -> Answer {
+    .later { answer(await judgement.finish()) }
   }
 
   private func classifyLong(_ request: ServerRequest) async throws(APIError) -> ServerResponse {
@@ -240,7 +253,7 @@ final class Endpoints: Sendable {
   }
 
   /// One line for every verdict that is not a plain pass.
-  func log(_ verdict: Verdict, request: RequestID, _ query: Query) {
+  func log(_ verdict: Verdict, request: RequestID, _ query: Query?) {
     guard verdict.decision.action != .allow || !verdict.events.isEmpty || settings.captureText else { return }
     sink.write(AccessLog.line(verdict, request: request, text: settings.captureText ? query : nil))
   }

@@ -1,11 +1,12 @@
 import Guard
 import Locking
+import Moments
 
 /// Whether requests can be served well: the answer of `GET /readyz`, checked anew at most once a second.
 public final class ReadinessProbe: Sendable {
   private struct State {
     var health: [String: JudgeHealth] = [:]
-    var checked: ContinuousClock.Instant?
+    var checked: Moment?
     var isDraining = false
   }
 

@@ -1,4 +1,5 @@
 import Conversations
+import Moments
 import Policies
 import Screening
 
@@ -50,7 +51,7 @@ public struct CascadeJudge: Judge {
   }
 
   /// That of the second judge.
-  public func health(deadline: ContinuousClock.Instant) async -> JudgeHealth { await second.health(deadline: deadline) }
+  public func health(deadline: Moment) async -> JudgeHealth { await second.health(deadline: deadline) }
 
   /// What the first judge is sure of.
   public func judgeAtOnce(_ request: JudgeRequest) -> JudgeReport? {

@@ -1,6 +1,7 @@
 import Classifier
 import Conversations
 import EventLoops
+import Moments
 import Policies
 import Screening
 import TextViews
@@ -54,7 +55,7 @@ public final class EmbeddedJudge: Judge {
   public func unscoredCategories(of policy: Policy, direction: Direction) -> [Int] { table(for: policy).unreached }
 
   /// The model is inside the binary and was verified at start.
-  public func health(deadline: ContinuousClock.Instant) async -> JudgeHealth { JudgeHealth() }
+  public func health(deadline: Moment) async -> JudgeHealth { JudgeHealth() }
 
   /// Judges each run of messages in scope: where the first stage is sure, where it stands; else in the worker lane.
   public func judge(_ request: JudgeRequest) async -> JudgeReport {

@@ -1,5 +1,6 @@
 import Conversations
 import ModelBackends
+import Moments
 import Policies
 import Screening
 
@@ -24,7 +25,7 @@ public protocol Judge: Sendable {
   func begin(_ request: JudgeRequest) -> (any PendingReport)?
 
   /// Whether the judge can answer now. For readiness.
-  func health(deadline: ContinuousClock.Instant) async -> JudgeHealth
+  func health(deadline: Moment) async -> JudgeHealth
 }
 
 extension Judge {
@@ -156,12 +157,12 @@ extension Side {
 /// When an answer must be there, and who said so.
 public struct Deadline: Sendable {
   /// The moment.
-  public var instant: ContinuousClock.Instant
+  public var instant: Moment
   /// Whether the caller shortened it.
   public var isCallers: Bool
 
   /// A deadline.
-  public init(instant: ContinuousClock.Instant, isCallers: Bool) {
+  public init(instant: Moment, isCallers: Bool) {
     self.instant = instant
     self.isCallers = isCallers
   }

@@ -1,35 +1,38 @@
 import Conversations
 import EventLoops
+import Moments
 import Policies
 import Screening
 import Telemetry
 
 /// One query under judgement: what was decided before the judge is asked, and what is made of its report.
 public struct Judgement: Sendable {
-  private let received: ContinuousClock.Instant
+  private let received: Moment
   private let plan: PolicyPlan
   private let seat: JudgeSeat
   private let fallback: JudgeSeat?
   private let request: JudgeRequest
   private let parts: [Part]
-  private let started: ContinuousClock.Instant
+  private let started: Moment
   private let lane: WorkerLane?
   /// Nil where it takes so long to look for phrases that it has to be done in the lane.
   private var phrases: PhraseSearch.Found?
 
   /// - Parameter lane: where long texts are searched for phrases; nil does that here.
   init(
-    _ query: Query, plan: PolicyPlan, seat: JudgeSeat, fallback: JudgeSeat?, deadline limit: Duration,
+    _ query: borrowing Query, plan: PolicyPlan, seat: JudgeSeat, fallback: JudgeSeat?, deadline limit: Duration,
     lane: WorkerLane?
   ) throws(QueryError) {
+    let conversation = query.conversation
+    let scope = query.judgedIndexes
+    let parts =
+      scope.count == 1 ? conversation.messages[scope[0]].parts : scope.flatMap { conversation.messages[$0].parts }
+    guard parts.contains(where: { !$0.isReadable || !$0.text.isEmpty }) else { throw .nothingInScope }
     received = query.received
     self.plan = plan
     self.seat = seat
     self.fallback = fallback
-    let conversation = query.conversation
-    let scope = query.judgedIndexes
-    parts = scope.count == 1 ? conversation.messages[scope[0]].parts : scope.flatMap { conversation.messages[$0].parts }
-    guard parts.contains(where: { !$0.isReadable || !$0.text.isEmpty }) else { throw .nothingInScope }
+    self.parts = parts
     let isShortened = query.deadline.map { $0 < limit } ?? false
     request = JudgeRequest(
       conversation: conversation, scope: scope, policy: plan.policy,
@@ -41,8 +44,9 @@ public struct Judgement: Sendable {
     self.lane = lane
     if plan.looksForNoPhrases {
       phrases = PhraseSearch.Found()
-    } else if lane == nil || search.isShort {
-      phrases = search.found(today: LogLine.today())
+    } else {
+      let search = PhraseSearch(matcher: plan.matcher, parts: parts)
+      phrases = lane == nil || search.isShort ? search.found(today: LogLine.today()) : nil
     }
   }
 
@@ -53,19 +57,20 @@ public struct Judgement: Sendable {
     guard phrases != nil else { return nil }
     if isLetThrough || !hasText { return verdict(of: JudgeReport(), by: seat, unscored: [], failed: nil) }
     guard request.deadline.instant > started, let report = seat.judge.judgeAtOnce(request) else { return nil }
-    let (unscored, ended) = (unscored(seat), ContinuousClock.now)
+    let (unscored, ended) = (unscored(seat), Moment.now)
     return verdict(of: checked(report, unscored, at: ended), by: seat, unscored: unscored, failed: nil, ended: ended)
   }
 
-  /// Begins to judge without a task; nil where `finish` has to be waited for. Call on an event loop.
-  public func begin() -> PendingVerdict? {
-    guard phrases != nil, request.deadline.instant > started, let report = seat.judge.begin(request) else { return nil }
-    return PendingVerdict(self, report)
+  /// Begins to judge without a task; nil where `finish` has to be waited for. Call on an event loop, and give what it gives to
+  /// a `PendingVerdict`.
+  public func begin() -> (any PendingReport)? {
+    guard phrases != nil, request.deadline.instant > started else { return nil }
+    return seat.judge.begin(request)
   }
 
   /// What is made of a report that was waited for without a task.
   fileprivate func outcome(of report: JudgeReport, isCancelled: Bool) -> PendingVerdict.Outcome {
-    let (unscored, now) = (unscored(seat), ContinuousClock.now)
+    let (unscored, now) = (unscored(seat), Moment.now)
     let report = checked(report, unscored, at: now)
     if let fallback, !isCancelled, isWorthAnotherTry(report) {
       return .later { await self.verdict(in: report, by: fallback) }
@@ -108,7 +113,7 @@ public struct Judgement: Sendable {
 
   private func verdict(
     of report: JudgeReport, by seat: JudgeSeat, unscored: [Int], failed: JudgeReport?,
-    ended: ContinuousClock.Instant = .now
+    ended: Moment = .now
   ) -> Verdict {
     if let failed { self.seat.metrics.record(failuresOf: failed) }
     var builder = DecisionBuilder(policy: plan.policy, direction: request.direction, scope: parts)
@@ -160,7 +165,7 @@ public struct Judgement: Sendable {
 
   /// A report that came at a moment, with all that a judge may have left out.
   private func checked(
-    _ report: consuming JudgeReport, _ unscored: [Int], at moment: ContinuousClock.Instant
+    _ report: consuming JudgeReport, _ unscored: [Int], at moment: Moment
   ) -> JudgeReport {
     // What was found counts, however late; what was not found in time was not judged in time.
     if request.deadline.instant <= moment, !report.observations.contains(where: \.isFailure) {
@@ -230,7 +235,8 @@ public final class PendingVerdict: @unchecked Sendable {
   private let report: any PendingReport
   private var isCancelled = false
 
-  fileprivate init(_ judgement: Judgement, _ report: any PendingReport) {
+  /// The verdict of a judgement whose report was begun.
+  public init(_ judgement: consuming Judgement, _ report: any PendingReport) {
     self.judgement = judgement
     self.report = report
   }

@@ -10,9 +10,9 @@ extension ModelJudge {
     if let flags = answer.flags { return reading(of: flags, block) }
     guard let verdict = profile.verdict(of: answer.text, in: block) else { return nil }
     var reading = Reading()
-    if let score = VerdictScore(answer, profile.scoreTokens) {
+    if let score = VerdictScore.score(of: answer.tokens, profile.scoreTokens) {
       reading.score = profile.scaled(score.unsafe)
-      reading.signals.raise("verdict_mass", to: score.mass)
+      reading.signals = Signals("verdict_mass", score.mass)
     }
     switch verdict {
     case .safe: reading.answer = .safe

@@ -1,6 +1,7 @@
 import Conversations
 import EventLoops
 import ModelBackends
+import Moments
 import Policies
 import Screening
 
@@ -59,11 +60,12 @@ public final class ModelJudge: Judge {
   /// What is reported.
   public let description: JudgeDescription
   let profile: ModelProfile
+  let turnFrame: TurnFrame
   let pool: BackendPool
   let asking: Asking
   let mode: Mode
   private let makePlans: QuestionPlan.Maker
-  private let plans: [ObjectIdentifier: (input: QuestionPlan, output: QuestionPlan)]
+  private let plans: PolicyTable<(input: QuestionPlan, output: QuestionPlan)>
   let store: (any VerdictStore)?
   /// The questions that are under way, for whoever asks the same meanwhile.
   let flights = SingleFlight<QuestionKey, QuestionAnswer>()
@@ -75,6 +77,7 @@ public final class ModelJudge: Judge {
   ) {
     let profile = options.isLoose ? profile.loose : profile
     self.profile = profile
+    turnFrame = TurnFrame(profile)
     self.pool = pool
     // What does not fit is refused when the configuration is read; a prompt is what most servers take.
     asking = Asking(profile, pool.hosts[0].backend.dialect) ?? .prompt
@@ -84,10 +87,7 @@ public final class ModelJudge: Judge {
       profile: profile, pool: pool, asking: asking, mode: mode, contextTokens: options.contextTokens,
       builtin: policies.builtinTaxonomies)
     self.makePlans = makePlans
-    plans = Dictionary(
-      policies.policies.values.map {
-        (ObjectIdentifier($0), (makePlans.plan(for: $0, .input), makePlans.plan(for: $0, .output)))
-      }, uniquingKeysWith: { first, _ in first })
+    plans = PolicyTable(policies) { (makePlans.plan(for: $0, .input), makePlans.plan(for: $0, .output)) }
     let model = pool.hosts[0].backend.model
     description = JudgeDescription(
       name: name, kind: "model", model: model, digest: profile.digest(withModel: model))
@@ -99,12 +99,12 @@ public final class ModelJudge: Judge {
   }
 
   func plan(for policy: Policy, _ direction: Direction) -> QuestionPlan {
-    guard let both = plans[ObjectIdentifier(policy)] else { return makePlans.plan(for: policy, direction) }
+    guard let both = plans[policy] else { return makePlans.plan(for: policy, direction) }
     return direction == .input ? both.input : both.output
   }
 
   /// Whether one of the servers answers.
-  public func health(deadline: ContinuousClock.Instant) async -> JudgeHealth {
+  public func health(deadline: Moment) async -> JudgeHealth {
     let backends = await pool.health(deadline: deadline)
     let reason = backends.contains { $0.reason == nil } ? nil : backends.compactMap(\.reason).first
     return JudgeHealth(

@@ -99,24 +99,20 @@ final class ModelJudgement: PendingReport, @unchecked Sendable {
     var outside: [Int] = []
     for run in request.runs {
       let parts = request.readableParts(of: run).map(\.path)
-      guard let question = Question(run: run, parts: parts, request: request, profile: judge.profile) else {
+      guard let question = Question.about(run, parts, of: request, for: judge.profile) else {
         let isInstruction = request.conversation.messages[run[0]].role.side == .instruction
         gathered.observations.append(isInstruction ? .skipped(.role, parts) : .failed(.notRenderable, parts))
+        continue
+      }
+      if !hasContext, question.isOneTurn(within: plan.room) {
+        ask(question.turns, parts, plan, &calls)
         continue
       }
       guard let windows = question.windows(of: plan.room, most: Self.windows) else {
         gathered.observations.append(.skipped(.tooLong, parts))
         continue
       }
-      for turns in windows.prompts {
-        for asked in plan.questions {
-          guard let question = modelQuestion(turns, asked) else {
-            gathered.observations.append(.failed(.notRenderable, parts))
-            continue
-          }
-          calls.append(QuestionCall(question, asked, turns, parts, of: self))
-        }
-      }
+      for turns in windows.prompts { ask(turns, parts, plan, &calls) }
       guard hasContext else { continue }
       outside += question.messages
       used += windows.used
@@ -128,6 +124,17 @@ final class ModelJudgement: PendingReport, @unchecked Sendable {
       return message.role.side == .instruction ? .instructions : .outsideScope
     }
     return calls
+  }
+
+  /// All that a plan asks about these turns.
+  private func ask(_ turns: [RenderedTurn], _ parts: [PartPath], _ plan: QuestionPlan, _ calls: inout [QuestionCall]) {
+    for asked in plan.questions {
+      if let question = modelQuestion(turns, asked) {
+        calls.append(QuestionCall(question, asked, turns, parts, of: self))
+      } else {
+        gathered.observations.append(.failed(.notRenderable, parts))
+      }
+    }
   }
 
   /// What the servers are asked; nil where that cannot be put into words.
@@ -142,7 +149,7 @@ final class ModelJudgement: PendingReport, @unchecked Sendable {
     case .prompt, .message:
       guard let last = turns.last else { return nil }
       if let frame = last.side == .output ? asked.outputFrame : asked.inputFrame {
-        return .framed(frame, conversation: judge.profile.conversation(of: turns))
+        return .framed(frame, conversation: judge.turnFrame.conversation(of: turns))
       }
       guard let prompt = judge.profile.render(turns, in: asked.frame) else { return nil }
       content = judge.asking == .prompt ? .prompt(prompt) : .turns([.init(role: "user", content: prompt)])

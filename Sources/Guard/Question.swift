@@ -6,15 +6,22 @@ import Policies
 struct Question: Sendable {
   let parts: [PartPath]
   /// All turns up to the judged one, which is the last.
-  private let turns: [RenderedTurn]
+  let turns: [RenderedTurn]
 
   /// All messages that have a place in a prompt.
   var messages: [Int] { turns.flatMap(\.messages) }
 
+  private init(_ turns: [RenderedTurn], _ parts: [PartPath]) { (self.turns, self.parts) = (turns, parts) }
+
   /// Nil where the run would not be the last turn of the prompt.
-  init?(run: [Int], parts: [PartPath], request: JudgeRequest, profile: ModelProfile) {
+  ///
+  /// A function, because what is given to initialisers is copied for them, and a profile is many pieces.
+  static func about(
+    _ run: [Int], _ parts: [PartPath], of request: JudgeRequest, for profile: ModelProfile
+  ) -> Question? {
     guard let last = run.last else { return nil }
     let all = request.conversation.messages
+    if all.count == 1 { return profile.turn(of: all[0]).map { Question([$0], parts) } }
     let side = all[last].role.side
     // What the same side said in this turn outside of the scope is not judged, so it must not stand in the last turn.
     var omitted: Set<Int> = []
@@ -26,9 +33,15 @@ struct Question: Sendable {
     var turns = profile.turns(of: read, omitting: omitted).turns
     if profile.reach == .exchange { turns = turns.suffix(side == .output ? 2 : 1) }
     guard let judged = turns.last, judged.side == side, judged.messages == run else { return nil }
-    self.turns = turns
-    self.parts = parts
+    return Question(turns, parts)
   }
+
+  /// Whether there is one turn and all of it fits: then it is what is asked.
+  func isOneTurn(within tokens: Int) -> Bool {
+    turns.count == 1 && TokenEstimate.tokens(turns[0].text) <= Self.room(tokens)
+  }
+
+  private static func room(_ tokens: Int) -> Int { max(64, tokens) }
 
   /// What is asked: one list of turns that ends with the judged one, or several where that does not fit.
   struct Windows: Sendable {
@@ -44,7 +57,7 @@ struct Question: Sendable {
   /// for context.
   func windows(of tokens: Int, most: Int) -> Windows? {
     guard let judged = turns.last else { return nil }
-    let room = max(64, tokens)
+    let room = Self.room(tokens)
     let size = TokenEstimate.tokens(judged.text)
     if size <= room {
       if turns.count == 1 { return Windows(prompts: [turns], used: judged.messages) }

@@ -1,24 +1,29 @@
 import Conversations
 import EventLoops
 import ModelBackends
+import Moments
 import Policies
 import Screening
 
-/// What came of one question.
-struct QuestionAnswer: Sendable {
-  var result: Result<Reading, FailureReason>
-  var events: JudgeEvents = []
+/// What came of one question. An object, because a reading is many pieces, and is handed on several times.
+final class QuestionAnswer: Sendable {
+  let result: Result<Reading, FailureReason>
+  let events: JudgeEvents
+
+  init(_ result: Result<Reading, FailureReason>, _ events: JudgeEvents = []) {
+    (self.result, self.events) = (result, events)
+  }
 }
 
 /// One question of a judgement, until it has an answer: from the store, from somebody else's equal call, or by a call of its
 /// own. Confined to the judgement's loop.
 final class QuestionCall: @unchecked Sendable {
-  private let question: ModelQuestion
-  private let asked: QuestionPlan.Asked
-  private let key: QuestionKey
-  private let judgement: ModelJudgement
+  fileprivate let question: ModelQuestion
+  fileprivate let asked: QuestionPlan.Asked
+  fileprivate let key: QuestionKey
+  fileprivate let judgement: ModelJudgement
   /// Under which an answer is kept, where any is.
-  private var verdictKey: VerdictKey?
+  fileprivate var verdictKey: VerdictKey?
   private var ticket: SingleFlight<QuestionKey, QuestionAnswer>.Ticket?
   /// Ends the wait for somebody else's call; one's own ends by itself.
   private var alarm: LoopTimer?
@@ -49,7 +54,7 @@ final class QuestionCall: @unchecked Sendable {
 
   private func found(_ reading: Reading?) {
     guard !isOver else { return }
-    if let reading { end(QuestionAnswer(result: .success(reading), events: .cache)) } else { join() }
+    if let reading { end(QuestionAnswer(.success(reading), .cache)) } else { join() }
   }
 
   private func join() {
@@ -58,11 +63,11 @@ final class QuestionCall: @unchecked Sendable {
     ticket = judge.flights.join(key) { answer in
       self.onLoop { self.landed(answer) }
     } making: { number in
-      let flight = QuestionFlight(question, asked, key, number, storedAs: verdictKey, for: judgement)
+      let flight = QuestionFlight(self, number)
       own = flight
       return flight
     }
-    if let own { return own.begin(deadline.instant, judgement.request.trace) }
+    if let own { return own.begin() }
     alarm = judgement.loop.schedule(at: deadline.instant) { self.late() }
   }
 
@@ -73,19 +78,18 @@ final class QuestionCall: @unchecked Sendable {
   private func late() {
     alarm = nil
     leave()
-    end(QuestionAnswer(result: .failure(deadline.failure)))
+    end(QuestionAnswer(.failure(deadline.failure)))
   }
 
   private func landed(_ answer: QuestionAnswer) {
     guard !isOver, let ticket else { return }
-    var answer = answer
-    if answer.result == .failure(.deadline) {
+    let events = ticket.isShared ? answer.events.union(.shared) : answer.events
+    if case .failure(.deadline) = answer.result {
       // Whoever made the call had less time.
       if ticket.isShared, deadline.instant > .now { return joinAnew() }
-      answer.result = .failure(deadline.failure)
+      return end(QuestionAnswer(.failure(deadline.failure), events))
     }
-    if ticket.isShared { answer.events.insert(.shared) }
-    end(answer)
+    end(ticket.isShared ? QuestionAnswer(answer.result, events) : answer)
   }
 
   /// Asks again, but not from inside of what told of the answer.
@@ -99,7 +103,7 @@ final class QuestionCall: @unchecked Sendable {
   func cancel() {
     guard !isOver else { return }
     leave()
-    end(QuestionAnswer(result: .failure(.cancelled)))
+    end(QuestionAnswer(.failure(.cancelled)))
   }
 
   private func leave() { if let ticket { judge.flights.leave(key, ticket) } }
@@ -115,32 +119,22 @@ final class QuestionCall: @unchecked Sendable {
 
 /// A call for everybody who asks the same at one time. Confined to the loop of who began it.
 final class QuestionFlight: FlightWork, PoolAsker, @unchecked Sendable {
-  private let loop: EventLoop
-  private let judge: ModelJudge
-  private let question: ModelQuestion
-  private let asked: QuestionPlan.Asked
-  private let key: QuestionKey
+  /// Who began it; it may have left meanwhile.
+  private let origin: QuestionCall
   private let number: Int
-  private let verdictKey: VerdictKey?
   private var call: PoolCall?
   /// What the last answer says; nil where it is no verdict.
   private var reading: Reading?
 
-  init(
-    _ question: ModelQuestion, _ asked: QuestionPlan.Asked, _ key: QuestionKey, _ number: Int,
-    storedAs verdictKey: VerdictKey?, for judgement: ModelJudgement
-  ) {
-    self.question = question
-    self.asked = asked
-    self.key = key
-    self.number = number
-    self.verdictKey = verdictKey
-    loop = judgement.loop
-    judge = judgement.judge
-  }
+  private var loop: EventLoop { origin.judgement.loop }
+  private var judge: ModelJudge { origin.judgement.judge }
 
-  func begin(_ deadline: ContinuousClock.Instant, _ trace: String?) {
-    let call = PoolCall(question, of: judge.pool, deadline: deadline, trace: trace, for: self, on: loop)
+  init(_ origin: QuestionCall, _ number: Int) { (self.origin, self.number) = (origin, number) }
+
+  func begin() {
+    let request = origin.judgement.request
+    let call = PoolCall(
+      origin.question, of: judge.pool, deadline: request.deadline.instant, trace: request.trace, for: self, on: loop)
     self.call = call
     call.begin()
   }
@@ -151,20 +145,24 @@ final class QuestionFlight: FlightWork, PoolAsker, @unchecked Sendable {
 
   /// A delivered unsafe wins over what went wrong later; nothing else can be read from half an answer.
   func understands(_ answer: ModelAnswer) -> Bool {
-    reading = judge.reading(of: answer, asked).flatMap { answer.cut == nil || $0.answer == .unsafe ? $0 : nil }
-    return reading != nil
+    reading = nil
+    guard let found = judge.reading(of: answer, origin.asked), answer.cut == nil || found.answer == .unsafe else {
+      return false
+    }
+    reading = found
+    return true
   }
 
   func ended(_ failure: BackendFailure?, _ events: CallEvents) {
     call = nil
     let result: Result<Reading, FailureReason>
-    if let reading, failure == nil {
+    if let reading = reading.take(), failure == nil {
       result = .success(reading)
-      if let verdictKey, !events.contains(.answerCut) { judge.store?.store(reading, for: verdictKey) }
+      if let key = origin.verdictKey, !events.contains(.answerCut) { judge.store?.store(reading, for: key) }
     } else {
       result = .failure(FailureReason(failure ?? .unparsable))
     }
-    judge.flights.land(key, number, QuestionAnswer(result: result, events: JudgeEvents(events)))
+    judge.flights.land(origin.key, number, QuestionAnswer(result, JudgeEvents(events)))
   }
 }
 

@@ -3,7 +3,7 @@ import ModelBackends
 import Policies
 
 /// What a model judge asks under one policy and direction: everything that is the same for all conversations, made once.
-struct QuestionPlan: Sendable {
+final class QuestionPlan: Sendable {
   /// One question about each conversation.
   final class Asked: Sendable {
     /// Its place among the questions of its plan.
@@ -44,6 +44,10 @@ struct QuestionPlan: Sendable {
   let unreached: [Int]
   /// How many tokens of the model's window the text may take.
   let room: Int
+
+  init(questions: [Asked], unreached: [Int], room: Int) {
+    (self.questions, self.unreached, self.room) = (questions, unreached, room)
+  }
 
   /// Makes plans for one judge.
   struct Maker: Sendable {

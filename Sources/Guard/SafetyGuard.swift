@@ -1,5 +1,6 @@
 import Conversations
 import EventLoops
+import Moments
 import Policies
 import Screening
 import Telemetry

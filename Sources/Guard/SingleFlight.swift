@@ -22,8 +22,8 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     var isShared: Bool { flight != waiter }
   }
 
-  /// What is under way. The first one who waits is nearly always the only one.
-  private final class Flight {
+  /// What is under way. The first one who waits is nearly always the only one. Changed under the lock alone.
+  private final class Flight: @unchecked Sendable {
     let number: Int
     let work: any FlightWork
     var first: Waiter?
@@ -57,25 +57,33 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
   func join(_ key: Key, _ waiter: @escaping Waiter, making work: (_ number: Int) -> any FlightWork) -> Ticket {
     state.withLock { state in
       state.number += 1
-      let number = state.number
-      if let flight = state.flights[key] {
-        flight.others.append((number, waiter))
-        return Ticket(flight: flight.number, waiter: number)
-      }
-      let work = work(number)
-      state.flights[key] = Flight(number, work, waiter)
-      return Ticket(flight: number, waiter: number)
+      return Self.join(&state.flights[key], state.number, waiter, work)
     }
+  }
+
+  /// A place in what is under way, if anything is: the table is looked through once for both.
+  private static func join(
+    _ flight: inout Flight?, _ number: Int, _ waiter: @escaping Waiter, _ work: (_ number: Int) -> any FlightWork
+  ) -> Ticket {
+    if let flight {
+      flight.others.append((number, waiter))
+      return Ticket(flight: flight.number, waiter: number)
+    }
+    flight = Flight(number, work(number), waiter)
+    return Ticket(flight: number, waiter: number)
   }
 
   /// The work has come to its end.
   func land(_ key: Key, _ number: Int, _ value: Value) {
-    let flight = state.withLock { state -> Flight? in
-      guard state.flights[key]?.number == number else { return nil }
-      return state.flights.removeValue(forKey: key)
-    }
-    flight?.first?(value)
-    for (_, waiter) in flight?.others ?? [] { waiter(value) }
+    guard let flight = state.withLock({ Self.take(&$0.flights[key], number) }) else { return }
+    flight.first?(value)
+    for (_, waiter) in flight.others { waiter(value) }
+  }
+
+  private static func take(_ flight: inout Flight?, _ number: Int) -> Flight? {
+    guard let landed = flight, landed.number == number else { return nil }
+    flight = nil
+    return landed
   }
 
   /// Gives up a place; the last one to leave ends the work.

@@ -1,5 +1,6 @@
 import Conversations
 import EventLoops
+import Moments
 import Policies
 import Screening
 
@@ -24,13 +25,13 @@ public struct Query: Sendable {
   /// The trace that the request belongs to, as `traceparent` carries it; handed on to whoever is asked.
   public var trace: String?
   /// When the request came in; deadlines count from here.
-  public var received: ContinuousClock.Instant
+  public var received: Moment
 
   /// A query.
   public init(
     conversation: Conversation, scope: Scope = .lastTurn, direction: Direction? = nil, policy: String? = nil,
     judge: String? = nil, deadline: Duration? = nil, principal: Principal = .anonymous,
-    received: ContinuousClock.Instant = .now
+    received: Moment = .now
   ) {
     self.conversation = conversation
     self.scope = scope

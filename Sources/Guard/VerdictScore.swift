@@ -15,38 +15,59 @@ struct VerdictScore: Equatable {
 
   /// The score of an answer; nil without log probabilities at the verdict.
   init?(_ answer: ModelAnswer, _ words: ModelProfile.ScoreTokens) {
-    guard let token = Self.verdictToken(answer.tokens, after: words.after) else { return nil }
+    guard let score = Self.score(of: answer.tokens, words) else { return nil }
+    self = score
+  }
+
+  private init(unsafe: Double, mass: Double) { (self.unsafe, self.mass) = (unsafe, mass) }
+
+  /// The same of the tokens of an answer.
+  static func score(of tokens: [ModelAnswer.Token], _ words: ModelProfile.ScoreTokens) -> VerdictScore? {
+    guard let token = verdictToken(tokens, after: words.after) else { return nil }
     var (safe, unsafe) = (0.0, 0.0)
-    var candidates = token.top
-    if !candidates.contains(where: { $0.text == token.text }) { candidates.append((token.text, token.logprob)) }
-    for candidate in candidates {
-      let text = Self.letters(candidate.text)
+    func add(_ text: String, _ logprob: Double) {
+      let text = letters(text)
       // To count characters takes longer than all else, and letters of ASCII are one each.
-      guard text.utf8.count >= 2, text.utf8.allSatisfy({ $0 < 0x80 }) || text.count >= 2 else { continue }
-      if words.unsafe.contains(where: { $0.hasPrefix(text) }) { unsafe += exp(candidate.logprob) }
-      if words.safe.contains(where: { $0.hasPrefix(text) }) { safe += exp(candidate.logprob) }
+      guard text.utf8.count >= 2, isLetters(text) || text.utf8.allSatisfy({ $0 < 0x80 }) || text.count >= 2 else {
+        return
+      }
+      if words.unsafe.contains(where: { begins($0, with: text) }) { unsafe += exp(logprob) }
+      if words.safe.contains(where: { begins($0, with: text) }) { safe += exp(logprob) }
     }
+    for candidate in token.top { add(candidate.text, candidate.logprob) }
+    if !token.top.contains(where: { $0.text == token.text }) { add(token.text, token.logprob) }
     let mass = safe + unsafe
     guard mass.isFinite, mass > 1e-9 else { return nil }
-    self.unsafe = unsafe / mass
-    self.mass = min(1, mass)
+    return VerdictScore(unsafe: unsafe / mass, mass: min(1, mass))
   }
+
+  /// Whether a word has this beginning. Most candidates are one of the words, which a comparison tells at once.
+  private static func begins(_ word: String, with text: String) -> Bool { word == text || word.hasPrefix(text) }
 
   /// The token that begins the verdict: the first one with a letter in it, behind what stands before the verdict.
   private static func verdictToken(_ tokens: [ModelAnswer.Token], after anchor: String) -> ModelAnswer.Token? {
+    // What stands before the verdict is nothing for most models.
+    if anchor.isEmpty { return tokens.first { !letters($0.text).isEmpty } }
     var text = ""
     for token in tokens {
-      if text.hasSuffix(anchor) || (!anchor.isEmpty && text.contains(anchor)), !letters(token.text).isEmpty {
-        return token
-      }
-      if !anchor.isEmpty { text += token.text.filter { !$0.isWhitespace && !"▁ĠĊ".contains($0) } }
+      if text.hasSuffix(anchor) || text.contains(anchor), !letters(token.text).isEmpty { return token }
+      text += token.text.filter { !$0.isWhitespace && !"▁ĠĊ".contains($0) }
     }
     return nil
   }
 
   /// A token without white space, quotes and what tokenizers write for them.
   private static func letters(_ token: String) -> String {
-    if token.utf8.allSatisfy({ ($0 | 0x20) &- 0x61 < 26 }) { return token }
+    if isLetters(token) { return token }
     return String(token.unicodeScalars.filter { $0.properties.isAlphabetic && !"▁ĠĊ".unicodeScalars.contains($0) })
+  }
+
+  /// Whether all of it is letters of ASCII.
+  private static func isLetters(_ text: String) -> Bool {
+    var text = text
+    return text.withUTF8 { text in
+      for byte in text where (byte | 0x20) &- 0x61 >= 26 { return false }
+      return true
+    }
   }
 }

@@ -1,14 +1,20 @@
 import CCrypto
 import Locking
+import Moments
 import Screening
 
 /// What makes two judgements the same one: a keyed hash over everything that the judge was given and everything that it is.
 public struct VerdictKey: Hashable, Sendable {
-  // No vector: whatever holds one takes memory that is aligned more widely, at several times the price.
-  private var (first, second, third, fourth): (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+  // Four numbers and not a vector: whatever holds one of those is asked of the heap aligned, which takes four times as long.
+  private let (first, second, third, fourth): (UInt64, UInt64, UInt64, UInt64)
 
   /// The words are spread already.
   public func hash(into hasher: inout Hasher) { hasher.combine(first) }
+
+  /// Equal in all bits.
+  public static func == (left: VerdictKey, right: VerdictKey) -> Bool {
+    (left.first, left.second, left.third, left.fourth) == (right.first, right.second, right.third, right.fourth)
+  }
 
   /// What is hashed, piece by piece: a key of this process and all values, each with its length.
   ///
@@ -30,17 +36,20 @@ public struct VerdictKey: Hashable, Sendable {
 
     /// A hash, as one more value.
     mutating func add(_ key: VerdictKey) {
-      withUnsafeBytes(of: MemoryLayout<VerdictKey>.size.littleEndian) { bytes.append(contentsOf: $0) }
-      withUnsafeBytes(of: key) { bytes.append(contentsOf: $0) }
+      let words = (key.first, key.second, key.third, key.fourth)
+      withUnsafeBytes(of: MemoryLayout.size(ofValue: words).littleEndian) { bytes.append(contentsOf: $0) }
+      withUnsafeBytes(of: words) { bytes.append(contentsOf: $0) }
     }
   }
 
   /// SHA-256 over what was gathered.
   init(_ input: Input) {
-    let isDone = withUnsafeMutableBytes(of: &self) { digest in
+    var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    let isDone = withUnsafeMutableBytes(of: &words) { digest in
       ccrypto_sha256(input.bytes, input.bytes.count, digest.baseAddress?.assumingMemoryBound(to: UInt8.self))
     }
     precondition(isDone == 1, "SHA-256 is not available")
+    (first, second, third, fourth) = words
   }
 
   /// The hash of these values.
@@ -72,7 +81,7 @@ public protocol VerdictStore: Sendable {
 public final class MemoryVerdictStore: VerdictStore {
   private struct Entry {
     let reading: Reading
-    let end: ContinuousClock.Instant
+    let end: Moment
   }
 
   private struct Generation {
@@ -103,7 +112,7 @@ public final class MemoryVerdictStore: VerdictStore {
 
   /// A judgement that is not too old.
   func reading(for key: VerdictKey) -> Reading? {
-    let now = ContinuousClock.now
+    let now = Moment.now
     return state.withLock { state in
       if let entry = state.young.entries[key] { return entry.end > now ? entry.reading : nil }
       guard let entry = state.old.entries[key], entry.end > now else { return nil }

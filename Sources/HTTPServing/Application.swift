@@ -1,4 +1,5 @@
 import HTTPWire
+import Moments
 
 /// What stands behind a server: it routes, admits and answers. A server may be given another one while it runs.
 public protocol Application: AnyObject, Sendable {
@@ -83,13 +84,13 @@ public struct ServerRequest: Sendable {
   /// The body as it comes in, for a handler that takes it so; then `body` is empty. Nil for all others.
   public var stream: RequestBody?
   /// When the first byte of the head was seen.
-  public var received: ContinuousClock.Instant
+  public var received: Moment
   /// What `admit` found out about who calls.
   public var caller: (any AnyObject & Sendable)?
 
   /// A request.
   public init(
-    id: RequestID, head: RequestHead, body: [UInt8], stream: RequestBody? = nil, received: ContinuousClock.Instant,
+    id: RequestID, head: RequestHead, body: [UInt8], stream: RequestBody? = nil, received: Moment,
     caller: (any AnyObject & Sendable)? = nil
   ) {
     self.id = id

@@ -1,5 +1,6 @@
 import EventLoops
 import HTTPWire
+import Moments
 
 /// Head, admission and body.
 extension Connection {

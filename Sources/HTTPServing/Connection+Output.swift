@@ -1,5 +1,6 @@
 import EventLoops
 import HTTPWire
+import Moments
 
 /// Answers, and what follows them.
 extension Connection {
@@ -7,10 +8,11 @@ extension Connection {
   func respond(_ head: RequestHead, _ handler: any RequestHandler) {
     var body: [UInt8] = []
     swap(&body, &exchange.body)
-    let request = ServerRequest(
-      id: exchange.id, head: head, body: body, stream: exchange.intake, received: exchange.received,
-      caller: exchange.caller)
-    switch handler.respond(to: request) {
+    let answer = handler.respond(
+      to: ServerRequest(
+        id: exchange.id, head: head, body: body, stream: exchange.intake, received: exchange.received,
+        caller: exchange.caller))
+    switch answer {
     case .now(let response): deliver(response)
     case .later(let work): run(work)
     case .pending(let answer): wait(for: answer)

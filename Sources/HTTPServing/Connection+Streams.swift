@@ -1,5 +1,6 @@
 import EventLoops
 import HTTPWire
+import Moments
 
 /// Bodies and answers that come in pieces.
 extension Connection {

@@ -1,6 +1,7 @@
 import EventLoops
 import Glibc
 import HTTPWire
+import Moments
 
 /// One client's connection: a state machine that is called when its descriptor is ready, goes on as far as it can
 /// without waiting, and is left until the next event. Loop-confined.
@@ -71,13 +72,13 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
   /// Whether `deadline` stands. A flag, because an optional moment is copied and compared by calls into the library, and
   /// every request changes this three times.
   private var hasDeadline = false
-  private var deadline = ContinuousClock.now
+  private var deadline = Moment.now
   private var timer: LoopTimer?
   /// When the timer fires, where there is one.
-  private var timerDeadline = ContinuousClock.now
+  private var timerDeadline = Moment.now
   var hasServed = false
   /// When reading over what still comes ends at the latest.
-  var lingersUntil = ContinuousClock.now
+  var lingersUntil = Moment.now
 
   init(_ accepted: AcceptedSocket, context: LoopContext, server: Server) {
     self.server = server
@@ -150,7 +151,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     case .closed: return
     // What stands behind the request is left unread until it is answered.
     case .answering:
-      if let arrived { return answered(arrived) }
+      if let answer = arrived.take() { return answered(answer) }
       guard readsStream else { return }
     case .streaming: guard readsStream || sendPieces() else { return }
     default: break
@@ -245,8 +246,8 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     }
   }
 
-  private func answered(_ answer: Answer) {
-    (pending, arrived) = (nil, nil)
+  private func answered(_ answer: consuming Answer) {
+    pending = nil
     switch answer {
     case .now(let response): worked(response, isCancelled: isCalledOff)
     case .later(let work): isCalledOff ? gaveUp() : run(work)
@@ -304,7 +305,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
   // MARK: Time
 
   /// Waits for an event until the deadline; always false, to end a step with.
-  func wait(until deadline: ContinuousClock.Instant) -> Bool {
+  func wait(until deadline: Moment) -> Bool {
     setDeadline(deadline)
     return false
   }
@@ -313,7 +314,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
   func clearDeadline() { hasDeadline = false }
 
   /// One timer a connection, armed anew only for an earlier deadline: most deadlines never come.
-  func setDeadline(_ deadline: ContinuousClock.Instant) {
+  func setDeadline(_ deadline: Moment) {
     hasDeadline = true
     self.deadline = deadline
     if timer == nil || deadline < timerDeadline { arm() }

@@ -1,4 +1,5 @@
 import HTTPWire
+import Moments
 
 /// One request while it is read and answered.
 struct Exchange {
@@ -26,7 +27,7 @@ struct Exchange {
   var responseBytes = 0
 
   /// Stands for times that are not known yet.
-  private static let start = ContinuousClock.now
+  private static let start = Moment.now
 
   var isHead: Bool { head?.method == "HEAD" }
 }

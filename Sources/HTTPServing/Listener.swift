@@ -1,6 +1,7 @@
 import CLinux
 import EventLoops
 import Glibc
+import Moments
 
 /// A listening socket; accepts on one loop and spreads connections over all. Confined to its loop once started.
 final class Listener: ReadinessHandler, @unchecked Sendable {

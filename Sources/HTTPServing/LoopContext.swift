@@ -1,6 +1,7 @@
 import EventLoops
 import Glibc
 import HTTPWire
+import Moments
 
 /// What all connections of one loop share: the application, the buffer that they read into, the one that answers are
 /// written in, and the line for handshakes. Loop-confined.
@@ -73,7 +74,7 @@ final class LoopContext: ReadinessHandler, @unchecked Sendable {
   }
 
   /// No new request is taken from now on; idle connections end, the others at `end` at the latest.
-  func drain(until end: ContinuousClock.Instant) {
+  func drain(until end: Moment) {
     isDraining = true
     for connection in connections.values { connection.closeIfIdle() }
     guard !connections.isEmpty else { return }

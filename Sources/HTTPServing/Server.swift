@@ -3,6 +3,7 @@ import EventLoops
 import Glibc
 import HTTPWire
 import Locking
+import Moments
 import Synchronization
 
 /// An HTTP/1.1 server: listeners, their connections, and a drain that loses nothing.
@@ -80,7 +81,7 @@ public final class Server: Sendable {
       return listeners
     }
     for listener in listeners { await listener.stop() }
-    let end = ContinuousClock.now + limits.drainTime
+    let end = Moment.now + limits.drainTime
     for context in contexts {
       context.loop.execute { context.drain(until: end) }
     }

@@ -133,6 +133,11 @@ extension AnswerHead {
     let (name, value) = (Int(field.nameStart), UnsafeBufferPointer(rebasing: bytes[field.value]))
     switch field.nameCount {
     case 10 where HeadReader.isText("connection", at: name, in: bytes):
+      // Nearly always it is this and nothing else.
+      if value.count == 10, HeadReader.isText("keep-alive", at: 0, in: value) {
+        framing.keepsAlive = true
+        return
+      }
       if hasOption("close", in: value) { framing.closes = true }
       if hasOption("keep-alive", in: value) { framing.keepsAlive = true }
     case 14 where HeadReader.isText("content-length", at: name, in: bytes):

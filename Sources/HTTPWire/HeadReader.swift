@@ -118,6 +118,7 @@ struct HeadReader {
     in bytes: UnsafeBufferPointer<UInt8>, at position: inout Int
   ) throws(HTTPError) -> HTTPHeaders.Field {
     let nameStart = position
+    skipLetters(bytes, &position)
     while position < bytes.count, isToken(bytes[position]) { position &+= 1 }
     let nameCount = position - nameStart
     guard nameCount > 0, position < bytes.count, bytes[position] == UInt8(ascii: ":") else { throw .malformedHeader }
@@ -236,6 +237,27 @@ struct HeadReader {
       let word = raw.loadUnaligned(fromByteOffset: position, as: UInt64.self)
       // The top bit of a byte turns on where it is below 0x20, 0x7F or beyond ASCII; rarely of one behind such a byte too.
       let others = ((word &- 0x2020_2020_2020_2020) | (word &+ 0x0101_0101_0101_0101) | word) & tops
+      guard others == 0 else {
+        position &+= others.trailingZeroBitCount / 8
+        return
+      }
+      position &+= 8
+    }
+  }
+
+  /// Steps over letters and hyphens, eight at a time, as far as that goes.
+  @inline(__always)
+  private static func skipLetters(_ bytes: UnsafeBufferPointer<UInt8>, _ position: inout Int) {
+    let (ones, tops): (UInt64, UInt64) = (0x0101_0101_0101_0101, 0x8080_8080_8080_8080)
+    let raw = UnsafeRawBufferPointer(bytes)
+    while position &+ 8 <= raw.count {
+      let word = raw.loadUnaligned(fromByteOffset: position, as: UInt64.self)
+      // In sums of seven bits nothing is carried over: the top bit of a byte turns on from `a` on, and off behind `z`; so too
+      // where nothing of it differs from a hyphen.
+      let small = (word | ones &* 0x20) & ~tops
+      let letters = (small &+ ones &* (0x80 - 0x61)) & ~(small &+ ones &* (0x80 - 0x7B))
+      let hyphens = ~(((word ^ ones &* 0x2D) & ~tops) &+ ones &* 0x7F)
+      let others = ~((letters | hyphens) & ~word) & tops
       guard others == 0 else {
         position &+= others.trailingZeroBitCount / 8
         return

@@ -1,3 +1,4 @@
+import Moments
 import StrictJSON
 
 /// A model server as the configuration names it.

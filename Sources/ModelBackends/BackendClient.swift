@@ -1,4 +1,5 @@
 import EventLoops
+import Moments
 import StrictJSON
 
 /// Speaks to one model server. Calls run on the loop of the caller, or on any where the caller has none.
@@ -37,12 +38,12 @@ final class BackendClient: Sendable {
       call, sending: body, trace: trace, within: min(left, backend.timeout), into: sink, on: loop)
   }
 
-  private func sent(_ question: ModelQuestion, at place: Int) -> (call: PreparedCall, body: [UInt8]) {
+  private func sent(_ question: ModelQuestion, at place: Int) -> (call: PreparedCall, body: SentBody) {
     if case .framed(let frame, let conversation) = question, let sent = frame.sent(to: place, conversation) {
       return sent
     }
     let request = question.request
-    return (call(request), backend.dialect.format.encoded(request, backend: backend))
+    return (call(request), SentBody(backend.dialect.format.encoded(request, backend: backend)))
   }
 
   /// What came back, read as an answer.
@@ -87,8 +88,8 @@ final class BackendClient: Sendable {
   // MARK: Health
 
   /// Why the server cannot be used now; nil where it answers. What is asked costs no inference.
-  func probe(deadline: ContinuousClock.Instant) async -> BackendFailure? {
-    let left = ContinuousClock.now.duration(to: deadline)
+  func probe(deadline: Moment) async -> BackendFailure? {
+    let left = Moment.now.duration(to: deadline)
     guard left > .zero else { return .timeout }
     do {
       let reply = try await Wire.perform(call(to: backend.dialect.format.probePath ?? "", within: left), on: group)
@@ -100,10 +101,10 @@ final class BackendClient: Sendable {
   }
 
   /// The names of the models that the server serves; nil where it tells none.
-  func models(deadline: ContinuousClock.Instant) async throws(BackendFailure) -> [String]? {
+  func models(deadline: Moment) async throws(BackendFailure) -> [String]? {
     let format = backend.dialect.format
     guard let path = format.modelsPath else { return nil }
-    let left = ContinuousClock.now.duration(to: deadline)
+    let left = Moment.now.duration(to: deadline)
     guard left > .zero else { throw .timeout }
     let reply = try await Wire.perform(call(to: path, within: left), on: group)
     guard reply.status == 200, reply.cut == nil else { return nil }

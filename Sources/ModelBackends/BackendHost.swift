@@ -1,4 +1,5 @@
 import EventLoops
+import Moments
 import Telemetry
 
 /// One model server with all that is known of it: how much it has to do, and whether it does it. All judges that name the
@@ -56,12 +57,12 @@ public final class BackendHost: Sendable {
   // MARK: Health
 
   /// The names of the models that the server serves; nil where it tells none.
-  public func models(deadline: ContinuousClock.Instant) async throws(BackendFailure) -> [String]? {
+  public func models(deadline: Moment) async throws(BackendFailure) -> [String]? {
     try await client.models(deadline: deadline)
   }
 
   /// Why the server cannot be used now; nil where it answers.
-  public func health(deadline: ContinuousClock.Instant) async -> String? {
+  public func health(deadline: Moment) async -> String? {
     // A server that answers its probe and fails its work is not healthy.
     if breaker.isOpen { return BackendFailure.breakerOpen.code }
     return await client.probe(deadline: deadline)?.code

@@ -1,4 +1,5 @@
 import EventLoops
+import Moments
 
 /// What had to be done to get an answer, besides asking for it.
 public struct CallEvents: OptionSet, Sendable, Hashable {
@@ -59,7 +60,7 @@ public final class BackendPool: Sendable {
   }
 
   /// What is wrong with each server; nil for one that answers.
-  public func health(deadline: ContinuousClock.Instant) async -> [(backend: String, reason: String?)] {
+  public func health(deadline: Moment) async -> [(backend: String, reason: String?)] {
     await withTaskGroup(of: (Int, String?).self) { group in
       for (index, host) in hosts.enumerated() {
         group.addTask { (index, await host.health(deadline: deadline)) }

@@ -1,7 +1,9 @@
+import Moments
+
 /// Until when a call may take, and what it means where it takes longer.
 struct CallLimit: Sendable, Equatable {
   /// The end.
-  let instant: ContinuousClock.Instant
+  let instant: Moment
   /// Whether the end is only that of the call's share in the request's time, so that another server may still be asked.
   let isShare: Bool
 
@@ -10,7 +12,11 @@ struct CallLimit: Sendable, Equatable {
 
   /// What a call may take of the time until `deadline` while other servers may have to be asked after it, which take up to
   /// `timeouts`. For each of them an equal part is kept, or less where its timeout is shorter.
-  init(deadline: ContinuousClock.Instant, keepingTimeFor timeouts: [Duration], now: ContinuousClock.Instant = .now) {
+  init(deadline: Moment, keepingTimeFor timeouts: [Duration], now: Moment = .now) {
+    guard !timeouts.isEmpty else {
+      (instant, isShare) = (deadline, false)
+      return
+    }
     let left = now.duration(to: deadline)
     let part = left / (timeouts.count + 1)
     let kept = timeouts.reduce(Duration.zero) { $0 + min($1, part) }

@@ -1,4 +1,5 @@
 import Locking
+import Moments
 import Synchronization
 
 /// Whether a server may be called: after several failures in a row it is left alone for a while, then tried with a single
@@ -32,7 +33,7 @@ public final class CircuitBreaker: Sendable {
 
   private enum Phase: Equatable {
     case closed
-    case open(until: ContinuousClock.Instant)
+    case open(until: Moment)
     /// One call is under way that shows whether the server is back.
     case probing
   }
@@ -41,7 +42,7 @@ public final class CircuitBreaker: Sendable {
     var phase = Phase.closed
     var failures = 0
     var factor = 1
-    var lateUntil: ContinuousClock.Instant?
+    var lateUntil: Moment?
 
     var isQuiet: Bool { phase == .closed && failures == 0 && factor == 1 && lateUntil == nil }
   }
@@ -59,7 +60,7 @@ public final class CircuitBreaker: Sendable {
   public var isOpen: Bool { !isQuiet.load(ordering: .acquiring) && state.withLock { $0.phase != .closed } }
 
   /// Whether `admit` would let a call through.
-  func wouldAdmit(now: ContinuousClock.Instant = .now) -> Bool {
+  func wouldAdmit(now: Moment = .now) -> Bool {
     state.withLock { state in
       switch state.phase {
       case .closed: true
@@ -70,12 +71,12 @@ public final class CircuitBreaker: Sendable {
   }
 
   /// Whether others are better asked first, because the server was not waited for a moment ago.
-  func isLate(now: ContinuousClock.Instant = .now) -> Bool {
+  func isLate(now: Moment = .now) -> Bool {
     state.withLock { state in state.lateUntil.map { now < $0 } ?? false }
   }
 
   /// Whether a call may be made. Who makes one records its outcome once, whatever it is.
-  public func admit(now: @autoclosure () -> ContinuousClock.Instant = .now) -> Bool {
+  public func admit(now: @autoclosure () -> Moment = .now) -> Bool {
     if isQuiet.load(ordering: .acquiring) { return true }
     let now = now()
     return state.withLock { state in
@@ -91,7 +92,7 @@ public final class CircuitBreaker: Sendable {
   }
 
   /// Takes note of what became of a call.
-  public func record(_ outcome: Outcome, now: @autoclosure () -> ContinuousClock.Instant = .now) {
+  public func record(_ outcome: Outcome, now: @autoclosure () -> Moment = .now) {
     if outcome == .success || outcome == .nothing, isQuiet.load(ordering: .acquiring) { return }
     let now = now()
     state.withLock { state in

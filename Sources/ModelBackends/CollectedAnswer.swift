@@ -1,5 +1,6 @@
 import EventLoops
 import HTTPWire
+import Moments
 
 /// What came back.
 struct HTTPReply: Sendable {

@@ -1,5 +1,6 @@
 import CCurl
 import EventLoops
+import Moments
 
 /// One loop's calls that curl carries: its multi interface driven by the loop's own descriptors and timers, so that a call
 /// costs no thread and no hop. An actor on its loop.

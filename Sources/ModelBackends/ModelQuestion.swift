@@ -1,8 +1,8 @@
 import Policies
 import StrictJSON
 
-/// What the servers of a pool are asked.
-public enum ModelQuestion: Sendable {
+/// What the servers of a pool are asked. Kept in one piece, because it is handed on from object to object.
+public indirect enum ModelQuestion: Sendable {
   /// A request that is like no other.
   case whole(ModelRequest)
   /// A conversation, as a prompt holds it, in a frame that was made before for the servers of the pool.
@@ -76,14 +76,13 @@ public final class RequestFrame: Sendable {
   }
 
   /// What a server of the pool is sent; nil where that has to be made of the request.
-  func sent(to server: Int, _ conversation: String) -> (call: PreparedCall, body: [UInt8])? {
+  func sent(to server: Int, _ conversation: String) -> (call: PreparedCall, body: SentBody)? {
     guard let frame = bodies[server] else { return nil }
-    var body: [UInt8] = []
-    body.reserveCapacity(frame.start.count + frame.end.count + conversation.utf8.count + 64)
-    body.append(contentsOf: frame.start)
-    JSONWriter.append(escaped: conversation, to: &body)
-    body.append(contentsOf: frame.end)
-    return (frame.call, body)
+    var rest: [UInt8] = []
+    rest.reserveCapacity(frame.end.count + conversation.utf8.count + 64)
+    JSONWriter.append(escaped: conversation, to: &rest)
+    rest.append(contentsOf: frame.end)
+    return (frame.call, SentBody(frame.start, rest))
   }
 
   func request(_ conversation: String) -> ModelRequest {

@@ -11,6 +11,29 @@ extension OpenAIFormat {
   }
 }
 
+extension JSONScanner {
+  /// A string that is nearly always one of the words that guard models answer with: those are constants, and nothing has to be
+  /// made of their bytes.
+  fileprivate mutating func word() -> String? {
+    var ahead = self
+    guard let bytes = ahead.plainString(), let word = Self.known(bytes) else { return string() }
+    self = ahead
+    return word
+  }
+
+  private static func known(_ bytes: UnsafeBufferPointer<UInt8>) -> String? {
+    switch bytes.count {
+    case 2 where bytes.spells("No"): "No"
+    case 3 where bytes.spells("Yes"): "Yes"
+    case 4 where bytes.spells("safe"): "safe"
+    case 4 where bytes.spells("Safe"): "Safe"
+    case 6 where bytes.spells("unsafe"): "unsafe"
+    case 6 where bytes.spells("Unsafe"): "Unsafe"
+    default: nil
+    }
+  }
+}
+
 /// What a usual answer says, gathered member by member. It gives up wherever a member that is asked for is not of its usual
 /// kind.
 private struct PlainAnswer {
@@ -22,9 +45,12 @@ private struct PlainAnswer {
   private(set) var text: String?
   private(set) var usage: ModelAnswer.Usage?
 
-  // Log probabilities in parallel arrays, which may come in any order, or as a list of tokens.
-  private var list: [ModelAnswer.Token]?
-  private var texts: [String]?
+  /// Tokens as they come in a list, or as their texts come where log probabilities stand in parallel arrays.
+  private var all: [ModelAnswer.Token]?
+  /// How many log probabilities came for tokens whose texts came by themselves; nil while none came.
+  private var count: Int?
+  private var isList = false
+  // Of parallel arrays, what came before the texts.
   private var logprobs: [Double]?
   private var others: [Others] = []
 
@@ -32,16 +58,10 @@ private struct PlainAnswer {
 
   /// The tokens, in whichever shape they came.
   var tokens: [ModelAnswer.Token] {
-    if let list { return list }
-    guard let texts, let logprobs else { return [] }
-    var tokens: [ModelAnswer.Token] = []
-    tokens.reserveCapacity(texts.count)
-    for place in 0..<min(texts.count, logprobs.count) {
-      tokens.append(
-        ModelAnswer.Token(
-          text: texts[place], logprob: logprobs[place], top: place < others.count ? others[place] : []))
-    }
-    return tokens
+    guard let all else { return [] }
+    if isList { return all }
+    guard let count else { return [] }
+    return count < all.count ? Array(all[..<count]) : all
   }
 
   mutating func read(_ scanner: inout JSONScanner) -> Bool {
@@ -65,7 +85,7 @@ private struct PlainAnswer {
   private mutating func choice(_ scanner: inout JSONScanner) -> Bool {
     scanner.members { scanner, key in
       if isPrompt, key.spells("text") {
-        text = scanner.string()
+        text = scanner.word()
         return text != nil
       }
       if !isPrompt, key.spells("message") { return message(&scanner) }
@@ -77,7 +97,7 @@ private struct PlainAnswer {
   private mutating func message(_ scanner: inout JSONScanner) -> Bool {
     scanner.members { scanner, key in
       guard key.spells("content") else { return scanner.skipValue() }
-      text = scanner.string()
+      text = scanner.word()
       return text != nil
     }
   }
@@ -94,36 +114,53 @@ private struct PlainAnswer {
     }
   }
 
+  /// A list has precedence, so what comes beside one is only read.
   private mutating func texts(_ scanner: inout JSONScanner) -> Bool {
-    var all: [String] = []
+    var found: [ModelAnswer.Token] = []
     let isRead = scanner.elements { scanner in
-      guard let text = scanner.string() else { return false }
-      all.append(text)
+      guard let text = scanner.word() else { return false }
+      let place = found.count
+      found.append(
+        ModelAnswer.Token(text: text, logprob: .nan, top: place < others.count ? others[place] : []))
       return true
     }
-    texts = all
-    return isRead
+    guard isRead else { return false }
+    if isList { return true }
+    all = found
+    if let logprobs { take(logprobs) }
+    return true
+  }
+
+  private mutating func take(_ logprobs: [Double]) {
+    for (place, logprob) in logprobs.enumerated() where place < all?.count ?? 0 { all?[place].logprob = logprob }
+    count = logprobs.count
   }
 
   private mutating func numbers(_ scanner: inout JSONScanner) -> Bool {
-    var all: [Double] = []
+    var place = 0
+    var found: [Double] = []
+    let isAlone = all == nil || isList
     let isRead = scanner.elements { scanner in
       guard let number = scanner.number() else { return false }
-      all.append(number)
+      if isAlone { found.append(number) } else if place < all?.count ?? 0 { all?[place].logprob = number }
+      place += 1
       return true
     }
-    logprobs = all
+    if isAlone { logprobs = found } else { count = place }
     return isRead
   }
 
   private mutating func tops(_ scanner: inout JSONScanner) -> Bool {
-    scanner.elements { scanner in
-      if scanner.take("null") {
-        others.append([])
-        return true
+    var place = 0
+    let isAlone = all == nil || isList
+    return scanner.elements { scanner in
+      var words: Others = []
+      if !scanner.take("null") {
+        guard let found = Self.words(&scanner) else { return false }
+        words = found
       }
-      guard let words = Self.words(&scanner) else { return false }
-      others.append(words)
+      if isAlone { others.append(words) } else if place < all?.count ?? 0 { all?[place].top = words }
+      place += 1
       return true
     }
   }
@@ -135,22 +172,26 @@ private struct PlainAnswer {
     if scanner.take(byte: UInt8(ascii: "}")) { return words }
     words.reserveCapacity(Dialect.topTokens)
     repeat {
-      guard let word = scanner.string(), scanner.take(byte: UInt8(ascii: ":")), let logprob = scanner.number(),
-        !words.contains(where: { $0.text.utf8.elementsEqual(word.utf8) })
+      guard let word = scanner.word(), scanner.take(byte: UInt8(ascii: ":")), let logprob = scanner.number(),
+        !words.contains(where: { Self.isSame($0.text, word) })
       else { return nil }
       words.append((word, logprob))
     } while scanner.take(byte: UInt8(ascii: ","))
     return scanner.take(byte: UInt8(ascii: "}")) ? words : nil
   }
 
+  private static func isSame(_ left: String, _ right: String) -> Bool {
+    left.utf8.count == right.utf8.count && left.utf8.elementsEqual(right.utf8)
+  }
+
   private mutating func content(_ scanner: inout JSONScanner) -> Bool {
-    var all: [ModelAnswer.Token] = []
+    var found: [ModelAnswer.Token] = []
     let isRead = scanner.elements { scanner in
       guard let token = Self.token(&scanner) else { return false }
-      all.append(token)
+      found.append(token)
       return true
     }
-    list = all
+    (all, isList) = (found, true)
     return isRead
   }
 
@@ -160,7 +201,7 @@ private struct PlainAnswer {
     var top: Others = []
     let isRead = scanner.members { scanner, key in
       if key.spells("token") {
-        text = scanner.string()
+        text = scanner.word()
         return text != nil
       }
       if key.spells("logprob") {

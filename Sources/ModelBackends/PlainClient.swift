@@ -1,10 +1,11 @@
 import EventLoops
+import Moments
 
 /// One loop's calls that go in the clear: HTTP/1.1 over connections of our own, which are kept for the next call. A call over
 /// a kept one costs a send and a receive; docs/decisions/0021 says why it stands beside curl. Loop-confined.
 final class PlainClient: @unchecked Sendable {
   /// A client lives as long as its loop.
-  unowned let loop: EventLoop
+  unowned(unsafe) let loop: EventLoop
   /// What connections read into while it is their turn.
   let scratch = Scratch(keeping: PlainConnection.headBytes)
   /// Where requests are put together.
@@ -32,19 +33,20 @@ final class PlainClient: @unchecked Sendable {
     guard let route = route(call.url), call.lines != nil || PlainTransfer.takes(call) else { return nil }
     return begin(
       PlainTransfer(
-        call, lines: call.lines ?? PlainTransfer.lines(call.headers), sending: call.body, within: call.timeout,
-        to: route, on: loop, into: sink))
+        call.method, call.times, lines: call.lines ?? PlainTransfer.lines(call.headers),
+        sending: call.body.map { SentBody($0) }, to: route, on: loop, into: sink))
   }
 
   /// The same for a call that was prepared.
   func begin(
-    _ call: PreparedCall, lines: [UInt8], sending body: [UInt8], within timeout: Duration,
+    _ call: PreparedCall, lines: [UInt8], sending body: SentBody, within timeout: Duration,
     into sink: any TransferSink
   ) -> PlainTransfer? {
     guard call.isPlain, let route = route(call.call.url) else { return nil }
+    var times = call.times
+    times.whole = timeout
     return begin(
-      PlainTransfer(
-        call.call, lines: lines, sending: body, within: timeout, to: route, on: loop, into: sink))
+      PlainTransfer(call.call.method, times, lines: lines, sending: body, to: route, on: loop, into: sink))
   }
 
   private func begin(_ transfer: PlainTransfer) -> PlainTransfer {

@@ -1,5 +1,6 @@
 import EventLoops
 import HTTPWire
+import Moments
 
 /// What comes in: the head, and the body as the sink takes it, right from the loop's buffer.
 extension PlainConnection {

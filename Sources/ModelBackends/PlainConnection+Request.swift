@@ -13,9 +13,16 @@ extension PlainConnection {
     var bytes: [UInt8] = []
     swap(&bytes, &client.output)
     transfer.appendHead(to: &bytes)
-    let body = transfer.body ?? []
-    let isSmall = body.count <= Self.smallBody
-    if isSmall { bytes += body } else { unsentBody = body[...] }
+    var isSmall = true
+    if let body = transfer.body {
+      isSmall = body.count <= Self.smallBody
+      if isSmall {
+        bytes += body.start
+        bytes += body.rest
+      } else {
+        unsentBody = body.bytes[...]
+      }
+    }
     switch bytes.withUnsafeBytes({ socket.write($0, more: !isSmall) }) {
     case .bytes(let count): if count < bytes.count { unsent = Array(bytes[count...]) }
     case .wait: unsent = bytes

@@ -1,6 +1,7 @@
 import EventLoops
 import Glibc
 import HTTPWire
+import Moments
 
 /// A connection to a server, spoken to in the clear: a state machine that is called when its descriptor is ready, goes on as
 /// far as it can without waiting, and is left until the next event. Watched once for everything, so that neither a call nor
@@ -18,8 +19,9 @@ final class PlainConnection: ReadinessHandler {
     case closed
   }
 
-  /// A client lives as long as its loop, and so longer than what the loop calls.
-  unowned let client: PlainClient
+  /// A client lives as long as its loop, and so longer than what the loop calls and what calls keep. It is not counted: an
+  /// object that somebody refers to weakly, or so that it is checked, is counted by a slower way.
+  unowned(unsafe) let client: PlainClient
   let origin: PlainOrigin
   private(set) var phase = Phase.finding
   private(set) var socket = StreamSocket(-1)
@@ -31,7 +33,7 @@ final class PlainConnection: ReadinessHandler {
 
   // Connecting.
   private var addresses: ArraySlice<SocketAddress> = []
-  private var attemptDeadline: ContinuousClock.Instant?
+  private var attemptDeadline: Moment?
 
   // What goes out.
   var unsent: [UInt8] = []
@@ -43,7 +45,7 @@ final class PlainConnection: ReadinessHandler {
   var endIsNear = false
   var isPaused = false
   /// When the sink took something last, or began to wait for more.
-  var lastHeard = ContinuousClock.now
+  var lastHeard = Moment.now
   private var isDeferred = false
   /// Whether anything of the answer has come.
   var hasAnswer = false
@@ -53,9 +55,9 @@ final class PlainConnection: ReadinessHandler {
   /// What was read and not taken yet, between two turns.
   var rest: [UInt8] = []
 
-  private(set) var idleSince = ContinuousClock.now
+  private(set) var idleSince = Moment.now
   private var timer: LoopTimer?
-  private var timerDeadline: ContinuousClock.Instant?
+  private var timerDeadline: Moment?
 
   /// The most that the heads of an answer hold.
   static let headBytes = 262_144
@@ -96,7 +98,7 @@ final class PlainConnection: ReadinessHandler {
         socket = StreamSocket(descriptor)
         guard watch() else { return fail(.connect) }
         phase = .connecting
-        let now = ContinuousClock.now
+        let now = Moment.now
         attemptDeadline = now + now.duration(to: transfer.connectDeadline) / addresses.count
         return arm()
       }
@@ -249,7 +251,7 @@ final class PlainConnection: ReadinessHandler {
 
   // MARK: Time
 
-  private var deadline: ContinuousClock.Instant? {
+  private var deadline: Moment? {
     guard let transfer else { return idleSince + Self.idleTime }
     guard phase != .open else { return isPaused ? transfer.endDeadline : transfer.deadline(lastHeard) }
     return [attemptDeadline, transfer.connectDeadline, transfer.deadline(lastHeard)].compactMap { $0 }.min()
@@ -272,7 +274,7 @@ final class PlainConnection: ReadinessHandler {
   private func timerFired() {
     (timer, timerDeadline) = (nil, nil)
     guard let deadline else { return }
-    let now = ContinuousClock.now
+    let now = Moment.now
     guard deadline <= now else { return arm() }
     guard let transfer else { return close() }
     if phase == .connecting,

@@ -1,5 +1,6 @@
 import Dispatch
 import EventLoops
+import Moments
 
 /// A server that one loop speaks to in the clear: where it is, and the connections that wait for its next call.
 /// Loop-confined.
@@ -11,7 +12,7 @@ final class PlainOrigin: @unchecked Sendable {
 
   private var addresses: [SocketAddress]
   /// Until when the addresses count; nil where they stand in the URL.
-  private var expiry: ContinuousClock.Instant?
+  private var expiry: Moment?
   private var waiting: [([SocketAddress]) -> Void] = []
 
   /// How long a name is not asked for again.
@@ -35,7 +36,7 @@ final class PlainOrigin: @unchecked Sendable {
     }
   }
 
-  private func found(_ addresses: [SocketAddress], at now: ContinuousClock.Instant) {
+  private func found(_ addresses: [SocketAddress], at now: Moment) {
     self.addresses = addresses
     expiry = now + Self.memory
     let all = waiting

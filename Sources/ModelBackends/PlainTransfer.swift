@@ -1,19 +1,20 @@
 import EventLoops
 import HTTPWire
+import Moments
 
 /// A call that a connection of our own carries, or that waits until one is made. Loop-confined.
 final class PlainTransfer: Transfer, @unchecked Sendable {
   let loop: EventLoop
   /// Whether only the head of an answer will come.
   let asksForHead: Bool
-  let body: [UInt8]?
+  let body: SentBody?
   let route: PlainRoute
   let sink: any TransferSink
   /// Until when there must be a connection, and everything.
-  let connectDeadline: ContinuousClock.Instant
-  private let firstByteDeadline: ContinuousClock.Instant?
+  let connectDeadline: Moment
+  private let firstByteDeadline: Moment?
   private let idleTimeout: Duration?
-  let endDeadline: ContinuousClock.Instant?
+  let endDeadline: Moment?
   /// What carries it now.
   var connection: PlainConnection?
   /// Whether it was begun again after a kept connection had failed it.
@@ -23,9 +24,9 @@ final class PlainTransfer: Transfer, @unchecked Sendable {
   private let method: String
   private let lines: [UInt8]
 
-  /// A transfer of this call with headers as `lines` has them, and with this body and limit of time in the place of its own.
+  /// A transfer with headers as `lines` has them.
   init(
-    _ call: UpstreamCall, lines: [UInt8], sending body: [UInt8]?, within timeout: Duration?, to route: PlainRoute,
+    _ method: String, _ times: CallTimes, lines: [UInt8], sending body: SentBody?, to route: PlainRoute,
     on loop: EventLoop, into sink: any TransferSink
   ) {
     self.loop = loop
@@ -33,13 +34,13 @@ final class PlainTransfer: Transfer, @unchecked Sendable {
     self.sink = sink
     self.lines = lines
     self.body = body
-    method = call.method
-    asksForHead = call.method == "HEAD"
-    idleTimeout = call.idleTimeout
-    let now = ContinuousClock.now
-    connectDeadline = now + min(timeout ?? call.connectTimeout, call.connectTimeout)
-    firstByteDeadline = call.firstByteTimeout.map { now + $0 }
-    endDeadline = timeout.map { now + $0 }
+    self.method = method
+    asksForHead = method == "HEAD"
+    idleTimeout = times.idle
+    let now = Moment.now
+    connectDeadline = now + min(times.whole ?? times.connect, times.connect)
+    firstByteDeadline = times.firstByte.map { now + $0 }
+    endDeadline = times.whole.map { now + $0 }
   }
 
   /// Whether the headers leave the framing and the connection to the carrier.
@@ -55,7 +56,7 @@ final class PlainTransfer: Transfer, @unchecked Sendable {
 
   /// When it has failed unless something comes of it before, where something came at this time; nil where it may take any
   /// time.
-  func deadline(_ lastHeard: ContinuousClock.Instant) -> ContinuousClock.Instant? {
+  func deadline(_ lastHeard: Moment) -> Moment? {
     let next = sink.hasBegun ? idleTimeout.map { lastHeard + $0 } : firstByteDeadline
     guard let next, let endDeadline else { return next ?? endDeadline }
     return min(next, endDeadline)

@@ -1,5 +1,6 @@
 import EventLoops
 import HTTPWire
+import Moments
 
 /// Who asks the servers of a pool. Called on the loop of the call.
 public protocol PoolAsker: AnyObject {
@@ -23,13 +24,13 @@ public final class PoolCall: BodyCollector, @unchecked Sendable {
     let host: BackendHost
     let limit: CallLimit
     /// When its turn came.
-    var start: ContinuousClock.Instant
+    var start: Moment
   }
 
   private let loop: EventLoop
   private let pool: BackendPool
   private let question: ModelQuestion
-  private let deadline: ContinuousClock.Instant
+  private let deadline: Moment
   private let trace: String?
   /// Who asks; nil once it was told of the end.
   private var asker: (any PoolAsker)?
@@ -50,7 +51,7 @@ public final class PoolCall: BodyCollector, @unchecked Sendable {
 
   /// A question that is asked, and answered, on this loop. `trace` goes along as `traceparent`.
   public init(
-    _ question: ModelQuestion, of pool: BackendPool, deadline: ContinuousClock.Instant, trace: String?,
+    _ question: ModelQuestion, of pool: BackendPool, deadline: Moment, trace: String?,
     for asker: any PoolAsker, on loop: EventLoop
   ) {
     self.question = question
@@ -88,8 +89,9 @@ public final class PoolCall: BodyCollector, @unchecked Sendable {
     if let last, events.contains(.retry), !tried.isEmpty { return end(last) }
     guard let place = pool.next(except: tried, &events) else { return onceMore() }
     if last != nil, !events.contains(.retry) { events.insert(.failover) }
-    tried.append(place)
-    let now = ContinuousClock.now
+    // The usual list is a constant, which costs no heap.
+    if tried.isEmpty, place == 0 { tried = [0] } else { tried.append(place) }
+    let now = Moment.now
     let limit = CallLimit(
       deadline: deadline, keepingTimeFor: events.contains(.retry) ? [] : pool.timeouts(except: tried), now: now)
     let attempt = Attempt(place: place, host: pool.hosts[place], limit: limit, start: now)
@@ -116,7 +118,7 @@ public final class PoolCall: BodyCollector, @unchecked Sendable {
   private func turnCame(_ attempt: Attempt, _ isIn: Bool) {
     loop.preconditionOnLoop()
     turn = nil
-    let now = ContinuousClock.now
+    let now = Moment.now
     if isIn {
       var attempt = attempt
       attempt.start = now

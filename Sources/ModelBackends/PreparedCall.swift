@@ -1,3 +1,17 @@
+/// The body of a request in two pieces: what many requests begin with is shared by them, and only the rest is their own.
+struct SentBody: Sendable {
+  let start: [UInt8]
+  let rest: [UInt8]
+
+  init(_ start: [UInt8], _ rest: [UInt8]) { (self.start, self.rest) = (start, rest) }
+
+  init(_ bytes: [UInt8]) { self.init([], bytes) }
+
+  var count: Int { start.count + rest.count }
+  /// Both pieces in one.
+  var bytes: [UInt8] { start.isEmpty ? rest : start + rest }
+}
+
 /// A call that is made again and again with another body: its address, headers and limits are put together, checked and
 /// turned into bytes once.
 final class PreparedCall: Sendable {
@@ -5,12 +19,15 @@ final class PreparedCall: Sendable {
   let call: UpstreamCall
   /// Its headers as they go out, but for those that the carrier adds.
   let lines: [UInt8]
+  /// How long its parts may take, but for the whole.
+  let times: CallTimes
   /// Whether it may go out at all, and over a connection of our own.
   let (isSafe, isPlain): (Bool, Bool)
 
   init(_ call: UpstreamCall) {
     self.call = call
     lines = PlainTransfer.lines(call.headers)
+    times = call.times
     isSafe = call.isSafe
     isPlain = PlainTransfer.takes(call)
   }

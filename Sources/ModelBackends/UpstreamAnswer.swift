@@ -1,5 +1,6 @@
 import EventLoops
 import HTTPWire
+import Moments
 
 /// Takes the body of an answer on the loop, as it comes.
 public protocol AnswerReader: AnyObject {

@@ -41,6 +41,11 @@ public struct UpstreamCall: Sendable {
     self.authorities = authorities
   }
 
+  /// How long each part of it may take.
+  var times: CallTimes {
+    CallTimes(connect: connectTimeout, firstByte: firstByteTimeout, idle: idleTimeout, whole: timeout)
+  }
+
   /// Whether nothing in it would begin a line of its own on the wire.
   var isSafe: Bool {
     !method.isEmpty && method.allBytes { $0 > 0x20 && $0 < 0x7F }
@@ -77,6 +82,14 @@ public struct UpstreamCall: Sendable {
 
   /// Whether a header of this name is sent.
   func has(_ name: String) -> Bool { headers.contains { $0.name.lowercased() == name } }
+}
+
+/// How long the parts of a call may take; nil for no limit.
+struct CallTimes: Sendable {
+  let connect: Duration
+  let firstByte: Duration?
+  let idle: Duration?
+  var whole: Duration?
 }
 
 extension String {

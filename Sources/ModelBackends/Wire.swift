@@ -90,7 +90,7 @@ enum Wire {
 
   /// Puts a call that was prepared on the wire; nil where it cannot be. Call on the loop.
   static func begin(
-    _ prepared: PreparedCall, sending body: [UInt8], trace: String?, within timeout: Duration,
+    _ prepared: PreparedCall, sending body: SentBody, trace: String?, within timeout: Duration,
     into sink: any TransferSink, on loop: EventLoop
   ) -> (any Transfer)? {
     guard prepared.isSafe, trace.map(UpstreamCall.isSafe) ?? true else { return nil }
@@ -100,7 +100,7 @@ enum Wire {
     if let plain { return plain }
     var call = prepared.call
     if let trace { call.headers.append((Self.traceName, trace)) }
-    (call.body, call.timeout) = (body, timeout)
+    (call.body, call.timeout) = (body.bytes, timeout)
     return CurlMulti.of(loop).assumeIsolated { $0.begin(call, into: sink) }
   }
 

@@ -12,6 +12,8 @@ extension ModelProfile {
   ///
   /// A delivered `unsafe` counts whatever follows it; `safe` counts only where nothing speaks against it.
   public func verdict(of answer: String, in block: CategoryBlock) -> ModelVerdict? {
+    // The usual answer is one word and nothing else, which begins and ends with a letter and so has nothing around it.
+    if grammar == .llamaGuard, Self.isOneWord(answer), scoreTokens.safe.contains(answer) { return .safe }
     let text = Self.withoutEndTokens(answer)
     return switch grammar {
     case .llamaGuard: lines(text, block)
@@ -19,6 +21,14 @@ extension ModelProfile {
     case .word: word(text)
     case .json: object(text, block)
     case .flags: nil
+    }
+  }
+
+  private static func isOneWord(_ answer: String) -> Bool {
+    var answer = answer
+    return answer.withUTF8 { answer in
+      for byte in answer where (byte | 0x20) &- 0x61 >= 26 { return false }
+      return !answer.isEmpty
     }
   }
 

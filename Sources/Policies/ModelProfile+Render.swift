@@ -58,6 +58,35 @@ public struct PromptFrame: Sendable {
   public var text: String { input.joined().utf8.count > output.joined().utf8.count ? input.joined() : output.joined() }
 }
 
+/// How turns stand in a prompt. An object of its own, because to be asked for it a profile would be copied, and that is many
+/// pieces.
+public final class TurnFrame: Sendable {
+  private let template: PromptTemplate
+  private let roles: ModelProfile.Sided<String>
+
+  /// That of a profile.
+  public init(_ profile: ModelProfile) {
+    template = profile.turn
+    roles = ModelProfile.Sided(input: profile.inputRole, output: profile.outputRole)
+  }
+
+  /// These turns as they stand in a prompt.
+  public func conversation(of turns: [RenderedTurn]) -> String {
+    // Counted first, then written where it stays: to append piece by piece looks at the string's room and owner each time.
+    let count = turns.reduce(2 * max(0, turns.count - 1)) { count, turn in
+      count + template.byteCount { ModelProfile.filling($0, of: turn, roles).utf8.count }
+    }
+    return String(unsafeUninitializedCapacity: count) { bytes in
+      var position = 0
+      for (index, turn) in turns.enumerated() {
+        if index > 0 { PromptTemplate.write("\n\n", to: bytes, at: &position) }
+        template.write(to: bytes, at: &position) { ModelProfile.filling($0, of: turn, roles) }
+      }
+      return position
+    }
+  }
+}
+
 extension ModelProfile {
   /// The prompt that asks about the last turn of a conversation; nil where there is no turn to ask about.
   ///
@@ -87,24 +116,22 @@ extension ModelProfile {
     return prompt
   }
 
-  /// These turns as they stand in a prompt.
-  public func conversation(of turns: [RenderedTurn]) -> String {
-    var text = ""
-    text.reserveCapacity(turns.reduce(0) { $0 + $1.text.utf8.count + 64 })
-    append(turns, to: &text)
-    return text
+  /// What stands in a slot of a turn.
+  fileprivate static func filling(
+    _ slot: PromptTemplate.Slot, of turn: RenderedTurn, _ roles: Sided<String>
+  ) -> String {
+    switch slot {
+    case .role: roles[turn.side]
+    case .text: turn.text
+    default: ""
+    }
   }
 
   private func append(_ turns: [RenderedTurn], to prompt: inout String) {
+    let roles = Sided(input: inputRole, output: outputRole)
     for (index, turn) in turns.enumerated() {
       if index > 0 { prompt += "\n\n" }
-      self.turn.append(to: &prompt) { slot in
-        switch slot {
-        case .role: role(of: turn.side)
-        case .text: turn.text
-        default: ""
-        }
-      }
+      self.turn.append(to: &prompt) { Self.filling($0, of: turn, roles) }
     }
   }
 
@@ -134,6 +161,13 @@ extension ModelProfile {
     }
     for turn in turns.indices { turns[turn].text = structural.neutralised(turns[turn].text) }
     return (turns, notRendered)
+  }
+
+  /// The one turn of a conversation that is a single message; nil where it is none of the user's side, with which a conversation
+  /// starts.
+  public func turn(of message: Message) -> RenderedTurn? {
+    guard message.role.side == .input else { return nil }
+    return RenderedTurn(side: .input, text: structural.neutralised(Self.text(of: message)), messages: [0])
   }
 
   /// The text of a message, tool calls written out as `name(arguments)`, without the white space around it.

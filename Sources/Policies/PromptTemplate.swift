@@ -68,6 +68,38 @@ struct PromptTemplate: Sendable {
     return text
   }
 
+  /// How many bytes the text has with its slots filled, by how many fill each.
+  func byteCount(_ count: (Slot) -> Int) -> Int {
+    var sum = 0
+    for piece in pieces {
+      switch piece {
+      case .literal(let literal): sum += literal.utf8.count
+      case .slot(let slot): sum += count(slot)
+      }
+    }
+    return sum
+  }
+
+  /// Writes the text with its slots filled to where there is room for it.
+  func write(to bytes: UnsafeMutableBufferPointer<UInt8>, at position: inout Int, _ value: (Slot) -> String) {
+    for piece in pieces {
+      switch piece {
+      case .literal(let literal): Self.write(literal, to: bytes, at: &position)
+      case .slot(let slot): Self.write(value(slot), to: bytes, at: &position)
+      }
+    }
+  }
+
+  /// Writes a text to where there is room for it.
+  static func write(_ text: String, to bytes: UnsafeMutableBufferPointer<UInt8>, at position: inout Int) {
+    var text = text
+    text.withUTF8 { text in
+      let room = UnsafeMutableBufferPointer(rebasing: bytes[position..<position + text.count])
+      _ = room.update(fromContentsOf: text)
+      position += text.count
+    }
+  }
+
   /// Appends the text with its slots filled.
   func append(to text: inout String, _ value: (Slot) -> String) {
     for piece in pieces {

@@ -1,3 +1,5 @@
+import Moments
+
 /// Decides what of a streamed answer may leave: a value without I/O that takes events, verdicts and the time, and answers
 /// with what to judge and what to release.
 ///
@@ -88,7 +90,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     /// The characters whose verdict is awaited.
     var asked: Range<Int>?
     /// When the first character came that nobody judges yet.
-    var waitingSince: ContinuousClock.Instant?
+    var waitingSince: Moment?
     var isEnded = false
     /// Whether a part of it was found to be unsafe, so that only the whole of it can settle more.
     var isDoubtful = false
@@ -101,7 +103,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     }
 
     /// Takes so many characters more.
-    mutating func append(_ text: some Collection<UInt8>, _ characters: Int, at now: ContinuousClock.Instant) {
+    mutating func append(_ text: some Collection<UInt8>, _ characters: Int, at now: Moment) {
       // A lane that goes on after its end is judged on.
       isEnded = false
       self.text += text
@@ -198,7 +200,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     /// What the gate says under these names.
     public let (wantsMore, isFinished): (Bool, Bool)
     /// The same.
-    public let nextDeadline: ContinuousClock.Instant?
+    public let nextDeadline: Moment?
   }
 
   /// All of that at once. It changes nothing, and is `mutating` so that no copy of the gate is made for every event.
@@ -207,9 +209,9 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   }
 
   /// When `tick` is to be called, if nothing happens before.
-  public var nextDeadline: ContinuousClock.Instant? {
+  public var nextDeadline: Moment? {
     guard settings.mode == .window, !isHalted else { return nil }
-    var first: ContinuousClock.Instant?
+    var first: Moment?
     for place in lanes.indices
     where lanes[place].kind == .text && !lanes[place].isInFlight && !lanes[place].isDoubtful {
       guard let since = lanes[place].waitingSince else { continue }
@@ -222,7 +224,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   // MARK: What happens
 
   /// An event came.
-  public mutating func received(_ event: Event, at now: ContinuousClock.Instant) -> [Action] {
+  public mutating func received(_ event: Event, at now: Moment) -> [Action] {
     guard !isHalted, !hasEnded else { return [] }
     var needs: [Need] = []
     for delta in event.deltas { needs.append(append(delta.text, to: place(of: delta.lane, delta.kind), at: now)) }
@@ -258,7 +260,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   ///   - event: The event, verbatim.
   public mutating func received(
     _ text: UnsafeBufferPointer<UInt8>, at place: Int, event: UnsafeBufferPointer<UInt8>,
-    at now: ContinuousClock.Instant
+    at now: Moment
   ) -> [Action] {
     let characters = text.reduce(into: 0) { $0 &+= $1 & 0xC0 == 0x80 ? 0 : 1 }
     return received(text, [Bit(length: event.count, characters: characters)], at: place, events: event, at: now)
@@ -271,7 +273,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   ///   - events: The events, one behind the other.
   public mutating func received(
     _ text: UnsafeBufferPointer<UInt8>, _ sizes: [Bit], at place: Int, events: UnsafeBufferPointer<UInt8>,
-    at now: ContinuousClock.Instant
+    at now: Moment
   ) -> [Action] {
     guard !isHalted, !hasEnded else { return [] }
     let room = room(at: place)
@@ -310,7 +312,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   public func place(of lane: Lane) -> Int? { places[lane] }
 
   /// The stream has ended, with its last event or without.
-  public mutating func ended(at now: ContinuousClock.Instant) -> [Action] {
+  public mutating func ended(at now: Moment) -> [Action] {
     guard !isHalted else { return [] }
     end()
     return proceed(at: now)
@@ -320,7 +322,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   ///
   /// - Parameter isCertain: Whether no text around it could change what was found.
   public mutating func assessed(
-    _ assessment: Assessment, passes: Bool, isCertain: Bool = false, at now: ContinuousClock.Instant
+    _ assessment: Assessment, passes: Bool, isCertain: Bool = false, at now: Moment
   ) -> [Action] {
     guard !isHalted, let place = places[assessment.lane], let asked = lanes[place].asked else { return [] }
     var lane = lanes[place]
@@ -343,7 +345,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   }
 
   /// Time has passed.
-  public mutating func tick(at now: ContinuousClock.Instant) -> [Action] {
+  public mutating func tick(at now: Moment) -> [Action] {
     isHalted ? [] : proceed(at: now)
   }
 
@@ -370,7 +372,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
   }
 
   /// Adds text to a lane, all of which the event that brought it needs.
-  private mutating func append(_ text: String, to place: Int, at now: ContinuousClock.Instant) -> Need {
+  private mutating func append(_ text: String, to place: Int, at now: Moment) -> Need {
     let characters = text.unicodeScalars.count
     received += characters
     heldBytes += text.utf8.count
@@ -378,7 +380,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     return (place, lanes[place].received)
   }
 
-  private mutating func proceed(at now: ContinuousClock.Instant) -> [Action] {
+  private mutating func proceed(at now: Moment) -> [Action] {
     var actions = assessments(at: now)
     release(into: &actions)
     guard heldBytes > settings.bufferBytes, !isJudging, !held.isEmpty else { return actions }
@@ -390,7 +392,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     return isJudging ? actions : actions + halt(.overflow)
   }
 
-  private mutating func assessments(at now: ContinuousClock.Instant) -> [Action] {
+  private mutating func assessments(at now: Moment) -> [Action] {
     var actions: [Action] = []
     for place in lanes.indices where isDue(place, at: now) {
       if let assessment = request(place) { actions.append(.assess(assessment)) }
@@ -398,7 +400,7 @@ public struct StreamGate<Lane: Hashable & Sendable>: Sendable {
     return actions
   }
 
-  private func isDue(_ place: Int, at now: ContinuousClock.Instant) -> Bool {
+  private func isDue(_ place: Int, at now: Moment) -> Bool {
     if lanes[place].isEnded || lanes[place].kind == .opaque { return true }
     guard lanes[place].kind == .text, settings.mode == .window, !lanes[place].isDoubtful else { return false }
     return lanes[place].received - lanes[place].settled >= settings.size

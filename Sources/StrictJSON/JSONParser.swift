@@ -39,16 +39,18 @@ extension JSON {
 }
 
 /// A recursive-descent reader over bytes that outlive it.
+@usableFromInline
 struct JSONParser {
-  let bytes: UnsafeBufferPointer<UInt8>
+  @usableFromInline let bytes: UnsafeBufferPointer<UInt8>
   let maximumDepth: Int
-  var position = 0
+  @usableFromInline var position = 0
 
   init(bytes: UnsafeBufferPointer<UInt8>, maximumDepth: Int) {
     self.bytes = bytes
     self.maximumDepth = maximumDepth
   }
 
+  @inlinable @inline(__always)
   mutating func skipWhitespace() {
     while position < bytes.count {
       switch bytes[position] {

@@ -2,10 +2,11 @@
 /// beyond ASCII, many members, deep nesting. What it takes, `JSON.parse` takes too.
 extension JSONScanner {
   /// Objects with more members are not usual.
-  private static let maximumMembers = 32
+  @inlinable static var maximumMembers: Int { 32 }
 
   /// Calls `read` at the value of every member of the object that comes, with the bytes of its key; false where it gives
   /// up, or `read` does.
+  @inlinable @inline(__always)
   public mutating func members(_ read: (inout JSONScanner, UnsafeBufferPointer<UInt8>) -> Bool) -> Bool {
     guard take(byte: UInt8(ascii: "{")) else { return false }
     if take(byte: UInt8(ascii: "}")) { return true }
@@ -22,7 +23,8 @@ extension JSONScanner {
     }
   }
 
-  private static func has(
+  @inlinable @inline(__always)
+  static func has(
     _ key: UnsafeBufferPointer<UInt8>, _ keys: UnsafeMutableBufferPointer<UnsafeBufferPointer<UInt8>>, _ count: Int
   ) -> Bool {
     for other in keys[..<count] where other.isBytes(key.baseAddress, key.count) { return true }
@@ -30,6 +32,7 @@ extension JSONScanner {
   }
 
   /// Calls `read` at every element of the array that comes; false where it gives up, or `read` does.
+  @inlinable @inline(__always)
   public mutating func elements(_ read: (inout JSONScanner) -> Bool) -> Bool {
     guard take(byte: UInt8(ascii: "[")) else { return false }
     if take(byte: UInt8(ascii: "]")) { return true }
@@ -43,10 +46,15 @@ extension JSONScanner {
   public mutating func skipValue(depth: Int = 8) -> Bool {
     switch next() {
     case UInt8(ascii: "\""): plainString() != nil || string() != nil
-    case UInt8(ascii: "{"): depth > 0 && members { scanner, _ in scanner.skipValue(depth: depth - 1) }
+    case UInt8(ascii: "{"): depth > 0 && skipMembers(depth)
     case UInt8(ascii: "["): depth > 0 && elements { scanner in scanner.skipValue(depth: depth - 1) }
     default: skipScalar()
     }
+  }
+
+  /// By itself, because the keys of an object take half a kilobyte of the stack.
+  private mutating func skipMembers(_ depth: Int) -> Bool {
+    members { scanner, _ in scanner.skipValue(depth: depth - 1) }
   }
 
   /// A number as the nearest binary64; nil where none comes, or one beyond its range.
@@ -82,10 +90,11 @@ extension JSONScanner {
 
 extension UnsafeBufferPointer<UInt8> {
   /// Whether they spell this key.
+  @inlinable @inline(__always)
   public func spells(_ key: StaticString) -> Bool { isBytes(key.utf8Start, key.utf8CodeUnitCount) }
 
   /// Whether they are these bytes.
-  @inline(__always)
+  @inlinable @inline(__always)
   func isBytes(_ other: UnsafePointer<UInt8>?, _ length: Int) -> Bool {
     guard count == length, let other else { return count == length }
     for index in 0..<length where self[index] != other[index] { return false }

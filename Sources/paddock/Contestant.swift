@@ -3,6 +3,7 @@ import Conversations
 import Evaluation
 import Foundation
 import Guard
+import Moments
 import Policies
 import Screening
 import Telemetry

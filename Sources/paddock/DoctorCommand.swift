@@ -7,6 +7,7 @@ import Gateway
 import Guard
 import HTTPServing
 import ModelBackends
+import Moments
 import Policies
 import Screening
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Conversations
 import Foundation
 import Guard
+import Moments
 import Policies
 import Screening
 

@@ -4,6 +4,7 @@ import EventLoops
 import Foundation
 import Guard
 import ModelBackends
+import Moments
 import Policies
 import StrictJSON
 

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Moments
 import Testing
 
 @testable import EventLoops
@@ -32,7 +33,7 @@ import Testing
     let fired = await withCheckedContinuation { (continuation: CheckedContinuation<[Int], Never>) in
       loop.execute {
         var fired: [Int] = []
-        let start = ContinuousClock.now
+        let start = Moment.now
         for milliseconds in [30, 10, 20] {
           loop.schedule(at: start + .milliseconds(milliseconds)) { fired.append(milliseconds) }
         }

@@ -6,6 +6,7 @@ import Documents
 import Gateway
 import HTTPServing
 import HTTPWire
+import Moments
 import Policies
 import StrictJSON
 import TextViews

@@ -1,6 +1,7 @@
 import ChatContracts
 import Conversations
 import HTTPWire
+import Moments
 import Streaming
 import StrictJSON
 

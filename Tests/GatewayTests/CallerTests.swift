@@ -1,6 +1,7 @@
 import Guard
 import HTTPServing
 import HTTPWire
+import Moments
 import Testing
 
 @testable import Gateway
@@ -35,7 +36,7 @@ private func head(_ fields: String) -> RequestHead {
   @Test("A rate lets a burst through at once and then one request an interval")
   func rate() {
     let key = APIKey(record(KeyText.make(), rate: 10, burst: 3))
-    let start = ContinuousClock.now
+    let start = Moment.now
     #expect((0..<3).allSatisfy { _ in key.take(now: start) == nil })
     let wait = key.take(now: start)
     #expect(wait.map { $0 > .milliseconds(90) && $0 <= .milliseconds(100) } ?? false)

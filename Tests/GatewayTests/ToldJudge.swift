@@ -2,6 +2,7 @@ import Conversations
 import Guard
 import HTTPServing
 import HTTPWire
+import Moments
 import Policies
 import Screening
 import StrictJSON
@@ -15,7 +16,7 @@ struct ToldJudge: Judge {
   let description = JudgeDescription(name: "embedded", kind: "told", model: "told-1", digest: "d")
 
   func unscoredCategories(of policy: Policy, direction: Direction) -> [Int] { [] }
-  func health(deadline: ContinuousClock.Instant) async -> JudgeHealth { JudgeHealth() }
+  func health(deadline: Moment) async -> JudgeHealth { JudgeHealth() }
 
   func judge(_ request: JudgeRequest) async -> JudgeReport {
     let parts = request.scope.flatMap { request.conversation.messages[$0].parts }.filter(\.isReadable)

@@ -1,4 +1,5 @@
 import Conversations
+import Moments
 import Policies
 import Screening
 import Synchronization

@@ -1,6 +1,7 @@
 import Classifier
 import Conversations
 import EventLoops
+import Moments
 import Policies
 import Screening
 import Synchronization
@@ -66,7 +67,7 @@ private func makeGuard(
   func deadlines() async throws {
     let judge = Stub("a", clear)
     let safetyGuard = try makeGuard([judge], deadline: .seconds(1))
-    let late = ContinuousClock.now - .seconds(2)
+    let late = Moment.now - .seconds(2)
     let turns = conversation((.user, "hi"))
     let ours = try await safetyGuard.judge(Query(conversation: turns, policy: "monitor", received: late))
     #expect(ours.decision.verdict == .notJudged && ours.decision.action == .flag)
@@ -84,7 +85,7 @@ private func makeGuard(
   func lateVerdict() async throws {
     for (reading, verdict) in [(Reading(score: 0.1), Decision.Verdict.notJudged), (Reading(score: 0.9), .unsafe)] {
       let slow = Stub("a") { _ in
-        let end = ContinuousClock.now + .milliseconds(60)
+        let end = Moment.now + .milliseconds(60)
         while .now < end { await Task.yield() }
         return JudgeReport(observations: [.reading(reading)])
       }

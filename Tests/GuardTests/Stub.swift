@@ -1,5 +1,6 @@
 import Conversations
 import Guard
+import Moments
 import Policies
 import Screening
 import Synchronization
@@ -22,7 +23,7 @@ final class Stub: Judge {
   }
 
   func unscoredCategories(of policy: Policy, direction: Direction) -> [Int] { unscored }
-  func health(deadline: ContinuousClock.Instant) async -> JudgeHealth { JudgeHealth() }
+  func health(deadline: Moment) async -> JudgeHealth { JudgeHealth() }
   func judge(_ request: JudgeRequest) async -> JudgeReport {
     asked.add(1, ordering: .relaxed)
     return await report(request)

@@ -4,6 +4,7 @@ import Foundation
 import Glibc
 import HTTPWire
 import Locking
+import Moments
 import Synchronization
 import Testing
 

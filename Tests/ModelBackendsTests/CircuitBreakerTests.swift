@@ -1,9 +1,10 @@
+import Moments
 import Testing
 
 @testable import ModelBackends
 
 @Suite struct CircuitBreakerTests {
-  private let start = ContinuousClock.now
+  private let start = Moment.now
 
   private func breaker() -> CircuitBreaker { CircuitBreaker(.init(failures: 3, pause: .seconds(10))) }
 
@@ -40,7 +41,7 @@ import Testing
     for factor in [1, 2, 4, 8, 8] {
       #expect(!breaker.admit(now: now + .seconds(10 * factor) * 0.79))
       breaker.record(.failure, now: now)
-      now += .seconds(10 * factor) * 1.21
+      now = now + .seconds(10 * factor) * 1.21
       #expect(breaker.admit(now: now))
       breaker.record(.failure, now: now)
     }

@@ -96,10 +96,10 @@ import Testing
         let frame = RequestFrame(
           for: pool, before: before, after: after, isMessage: isMessage, constraint: constraint, maximumTokens: 64)
         for conversation in Self.conversations {
-          guard let (call, body) = frame.sent(to: 0, conversation) else { continue }
+          guard let (call, sent) = frame.sent(to: 0, conversation) else { continue }
           framed += 1
           let request = frame.request(conversation)
-          #expect(body == dialect.format.encoded(request, backend: backend))
+          #expect(sent.bytes == dialect.format.encoded(request, backend: backend))
           #expect(call.call.url == backend.url + dialect.format.path(request) && call.call.method == "POST")
           #expect(call.call.headers.map(\.name) == ["Accept", "Authorization", "Content-Type"])
         }

@@ -1,3 +1,5 @@
+import Moments
+
 @testable import Streaming
 
 /// What a gate let out and what it asked, driven by hand: a clock that stands where the test puts it.
@@ -7,9 +9,9 @@ struct Bench {
   var asked: [StreamGate<String>.Assessment] = []
   var halted: StreamGate<String>.Halt?
   var settled: [String: Int] = [:]
-  let start = ContinuousClock.now
+  let start = Moment.now
   var time = Duration.zero
-  var now: ContinuousClock.Instant { start + time }
+  var now: Moment { start + time }
 
   init(
     _ mode: StreamSettings.Mode, size: Int = 10, overlap: Int = 3, buffer: Int = 1 << 20, keepsText: Bool = false,

@@ -1,6 +1,7 @@
 import Guard
 import HTTPServing
 import HTTPWire
+import Moments
 import StrictJSON
 
 /// A contract that another gateway calls a guard with, answered to the letter.
@@ -49,7 +50,7 @@ struct AdapterCall: Sendable {
   /// The body without its codings.
   var body: [UInt8]
   /// When it came in; deadlines count from here.
-  var received: ContinuousClock.Instant
+  var received: Moment
 
   /// The body as a JSON object.
   func object() throws(APIError) -> JSONObject {

@@ -1,5 +1,6 @@
 import Guard
 import HTTPServing
+import Moments
 
 /// Contracts of other gateways: decoded by their adapters, judged as everything is.
 extension Endpoints {

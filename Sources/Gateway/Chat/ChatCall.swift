@@ -4,6 +4,7 @@ import Guard
 import HTTPServing
 import HTTPWire
 import ModelBackends
+import Moments
 
 /// A chat that went on to its upstreams: what was judged going in, and what comes back. A state machine that its loop calls
 /// for head, body and end, and the answer that comes of that. Loop-confined.

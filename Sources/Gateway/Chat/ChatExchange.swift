@@ -5,6 +5,7 @@ import Glibc
 import Guard
 import HTTPServing
 import HTTPWire
+import Moments
 import Policies
 import Screening
 import StrictJSON
@@ -39,7 +40,7 @@ final class ChatExchange: Sendable {
   }
 
   /// The query about a message of the answer.
-  func query(about message: Message, received: ContinuousClock.Instant) -> Query {
+  func query(about message: Message, received: Moment) -> Query {
     var query = query
     query.conversation.messages.append(message)
     query.scope = .lastMessage

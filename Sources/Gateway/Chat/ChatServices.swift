@@ -1,6 +1,7 @@
 import EventLoops
 import Guard
 import ModelBackends
+import Moments
 import Streaming
 import Telemetry
 

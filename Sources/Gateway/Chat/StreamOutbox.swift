@@ -1,5 +1,6 @@
 import EventLoops
 import HTTPServing
+import Moments
 
 /// What a stream says to its client: written at once, in the order in which it is said. Confined to one actor on the
 /// connection's loop.
@@ -10,7 +11,7 @@ final class StreamOutbox {
   /// Whether nothing more is written.
   private(set) var isClosed = false
   /// When something was last given to the client.
-  private(set) var lastWrite = ContinuousClock.now
+  private(set) var lastWrite = Moment.now
 
   /// A box that nothing was written to.
   init(_ writer: ResponseWriter) { self.writer = writer }

@@ -5,6 +5,7 @@ import Guard
 import HTTPServing
 import HTTPWire
 import ModelBackends
+import Moments
 import Policies
 import Screening
 import Streaming
@@ -54,9 +55,9 @@ actor StreamRelay: AnswerReader {
   /// Why the upstream's answer ended before its end; told to the client behind what was judged of it.
   private var breakage: String?
   private var timer: LoopTimer?
-  private var timerDeadline: ContinuousClock.Instant?
+  private var timerDeadline: Moment?
   /// When to look whether the client has heard nothing for too long.
-  private var aliveCheck: ContinuousClock.Instant
+  private var aliveCheck: Moment
   private var judgements: [Int: Task<Void, Never>] = [:]
   private var judgementsBegun = 0
 
@@ -413,7 +414,7 @@ actor StreamRelay: AnswerReader {
 
   // MARK: Time
 
-  private func arm(_ deadline: ContinuousClock.Instant?) {
+  private func arm(_ deadline: Moment?) {
     guard !isOver else { return }
     let next = min(deadline ?? aliveCheck, aliveCheck)
     // Most deadlines never come: a timer that fires too early arms itself anew.
@@ -426,7 +427,7 @@ actor StreamRelay: AnswerReader {
   private func tick() {
     timerDeadline = nil
     guard !isOver else { return }
-    let now = ContinuousClock.now
+    let now = Moment.now
     if aliveCheck <= now {
       let isSilent = outbox.isEmpty && outbox.lastWrite + settings.keepAlive <= now
       if isSilent { outbox.send(Array(": keep-alive\n\n".utf8)) }

@@ -1,6 +1,7 @@
 import ChatContracts
 import HTTPWire
 import ModelBackends
+import Moments
 
 extension UpstreamCall {
   /// A caller's request as an upstream gets it.
