@@ -186,7 +186,7 @@ public final class EmbeddedJudge: Judge {
       cost += ofIts
     }
     for run in request.runs {
-      for part in request.readableParts(of: run) { add(part, cost(part.text, look)) }
+      for part in request.readableParts(of: run) { add(part, self.cost(part.text, look)) }
       // What was answered is read as it is written.
       for part in request.readableParts(of: context(of: run, in: request)) { add(part, plainCost(part.text)) }
     }
