@@ -4,9 +4,11 @@ extension EmbeddedModel {
     guard second.hasExcerpts, !input.isResponse else { return false }
     var (text, found) = (input.text, false)
     text.withUTF8 { text in
-      forEachOpenChunk(of: Excerpts(of: text), in: text) { _ in
-        found = true
-        return false
+      Excerpts.reading(text) { words in
+        forEachOpenChunk(of: words, in: text) { _ in
+          found = true
+          return false
+        }
       }
     }
     return found
@@ -18,19 +20,20 @@ extension EmbeddedModel {
     guard second.hasExcerpts, !input.isResponse, second.reads(input.text) else { return [] }
     var text = input.text
     return text.withUTF8 { text in
-      let words = Excerpts(of: text)
-      var chunks: [Excerpts.Chunk] = []
-      forEachOpenChunk(of: words, in: text) {
-        chunks.append($0)
-        return true
-      }
-      if chunks.count > Excerpts.mostChunks {
-        chunks = Array(chunks.sorted { $0.values[0] > $1.values[0] }.prefix(Excerpts.mostChunks))
-      }
-      return second.excerpts(of: chunks, in: words, of: input, isDue: isDue)?.map { excerpt in
-        StageTwo.Stretch(
-          range: excerpt.bytes, extent: .excerpt(of: excerpt.count),
-          values: first.values(of: UnsafeBufferPointer(rebasing: text[excerpt.bytes])))
+      Excerpts.reading(text) { words in
+        var chunks: [Excerpts.Chunk] = []
+        forEachOpenChunk(of: words, in: text) {
+          chunks.append($0)
+          return true
+        }
+        if chunks.count > Excerpts.mostChunks {
+          chunks = Array(chunks.sorted { $0.values[0] > $1.values[0] }.prefix(Excerpts.mostChunks))
+        }
+        return second.excerpts(of: chunks, in: words, of: input, isDue: isDue)?.map { excerpt in
+          StageTwo.Stretch(
+            range: excerpt.bytes, extent: .excerpt(of: excerpt.count),
+            values: first.values(of: UnsafeBufferPointer(rebasing: text[excerpt.bytes])))
+        }
       }
     }
   }

@@ -31,28 +31,49 @@ struct Excerpts {
   /// So many chunks are looked at, those that the first stage finds worst.
   static let mostChunks = 1_024
 
-  /// Where each word stands, in bytes.
-  private(set) var words: [Range<Int>] = []
-  /// The words that sentences end with, one behind the last.
-  private var ends: [Int] = []
+  private struct Word {
+    var (start, end): (UInt32, UInt32)
+    var endsSentence: Bool
+  }
 
-  /// The words of a text: what stands between white space. A sentence ends at its mark, or with its line.
-  init(of text: UnsafeBufferPointer<UInt8>) {
-    words.reserveCapacity(text.count / 5 + 1)
+  private let words: UnsafeMutableBufferPointer<Word>
+
+  /// Calls `body` with the words of a text: what stands between white space. A sentence ends at its mark, or with its line.
+  static func reading<Result>(_ text: UnsafeBufferPointer<UInt8>, _ body: (Excerpts) -> Result) -> Result {
+    // Counted first, so that the words of a usual text find room on the stack.
+    var count = 0
+    forEachWord(of: text) { _, _ in count += 1 }
+    return withUnsafeTemporaryAllocation(of: Word.self, capacity: count) { words in
+      var next = 0
+      forEachWord(of: text) { range, isBehindLine in
+        if isBehindLine, next > 0 { words[next - 1].endsSentence = true }
+        words.initializeElement(
+          at: next,
+          to: Word(
+            start: UInt32(range.lowerBound), end: UInt32(range.upperBound), endsSentence: endsSentence(text[range])))
+        next += 1
+      }
+      if next > 0 { words[next - 1].endsSentence = true }
+      return body(Excerpts(words: words))
+    }
+  }
+
+  /// Calls `body` with each word, and whether a line ends before it.
+  @inline(__always)
+  private static func forEachWord(
+    of text: UnsafeBufferPointer<UInt8>, _ body: (Range<Int>, _ isBehindLine: Bool) -> Void
+  ) {
     var place = 0
     while place < text.count {
-      var endsLine = false
-      while place < text.count, Self.isSpace(text[place]) {
-        endsLine = endsLine || text[place] == 0x0A || text[place] == 0x0D
+      var isBehindLine = false
+      while place < text.count, isSpace(text[place]) {
+        isBehindLine = isBehindLine || text[place] == 0x0A || text[place] == 0x0D
         place += 1
       }
-      if let last = words.last, endsLine || Self.endsSentence(text[last]) { ends.append(words.count) }
       let start = place
-      while place < text.count, !Self.isSpace(text[place]) { place += 1 }
-      if start < place { words.append(start..<place) }
+      while place < text.count, !isSpace(text[place]) { place += 1 }
+      if start < place { body(start..<place, isBehindLine) }
     }
-    if let last = ends.last, last == words.count { return }
-    ends.append(words.count)
   }
 
   private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
@@ -69,18 +90,17 @@ struct Excerpts {
   }
 
   /// Whether there is more than one chunk: a text that is one chunk is judged as it is.
-  var hasSeveral: Bool { words.count > Self.chunkWords || ends.count > 1 }
+  var hasSeveral: Bool { words.count > Self.chunkWords || words.dropLast().contains { $0.endsSentence } }
 
-  /// The bytes of some words and what stands between them.
+  /// The bytes of some words, of which there is one at least, and what stands between them.
   func bytes(of range: Range<Int>) -> Range<Int> {
-    guard let first = words[range].first, let last = words[range].last else { return 0..<0 }
-    return first.lowerBound..<last.upperBound
+    Int(words[range.lowerBound].start)..<Int(words[range.upperBound - 1].end)
   }
 
   /// Calls `body` with the words of each chunk until it says false.
   func forEachChunk(_ body: (Range<Int>) -> Bool) {
     var start = 0
-    for end in ends {
+    for end in 1..<(words.count + 1) where words[end - 1].endsSentence {
       var place = start
       while place + Self.chunkWords < end {
         guard body(place..<(place + Self.chunkWords)) else { return }

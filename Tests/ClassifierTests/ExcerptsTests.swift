@@ -3,16 +3,20 @@ import Testing
 @testable import Classifier
 
 @Suite struct ExcerptsTests {
-  private func excerpts(_ text: String) -> Excerpts {
+  private func reading<Result>(_ text: String, _ body: (Excerpts) -> Result) -> Result {
     var text = text
-    return text.withUTF8 { Excerpts(of: $0) }
+    return text.withUTF8 { Excerpts.reading($0, body) }
   }
+
+  private func hasSeveral(_ text: String) -> Bool { reading(text) { $0.hasSeveral } }
 
   private func chunks(_ text: String) -> [Range<Int>] {
     var found: [Range<Int>] = []
-    excerpts(text).forEachChunk {
-      found.append($0)
-      return true
+    reading(text) { words in
+      words.forEachChunk {
+        found.append($0)
+        return true
+      }
     }
     return found
   }
@@ -34,22 +38,24 @@ import Testing
     #expect(chunks(numbers(0..<9)) == [0..<8, 1..<9])
     #expect(chunks(numbers(0..<16) + ". " + numbers(0..<9)) == [0..<8, 4..<12, 8..<16, 16..<24, 17..<25])
     for count in 1...40 { #expect(Set(chunks(numbers(0..<count)).flatMap { $0 }) == Set(0..<count)) }
-    #expect(!excerpts(numbers(0..<8)).hasSeveral && excerpts(numbers(0..<9)).hasSeveral && excerpts("a. b").hasSeveral)
+    #expect(!hasSeveral(numbers(0..<8)) && hasSeveral(numbers(0..<9)) && hasSeveral("a. b"))
   }
 
   @Test("A text without words has no chunks that say anything")
   func empty() {
     for text in ["", " ", "\n\n", "\t \r\n"] {
-      #expect(!excerpts(text).hasSeveral && chunks(text).allSatisfy(\.isEmpty))
+      #expect(!hasSeveral(text) && chunks(text).allSatisfy(\.isEmpty))
     }
   }
 
   @Test("No more chunks come once nobody wants them")
   func stopping() {
     var seen = 0
-    excerpts(numbers(0..<100)).forEachChunk { _ in
-      seen += 1
-      return seen < 3
+    reading(numbers(0..<100)) { words in
+      words.forEachChunk { _ in
+        seen += 1
+        return seen < 3
+      }
     }
     #expect(seen == 3)
   }
@@ -57,9 +63,10 @@ import Testing
   @Test("Runs of what is left: near ones are one, the worst come first, and all of the text is none")
   func runs() {
     let text = numbers(0..<60)
-    let words = excerpts(text)
     func found(_ chunks: [Excerpts.Chunk]) -> [String] {
-      words.runs(of: chunks).map { "\($0.count): " + String(decoding: Array(text.utf8)[$0.bytes], as: UTF8.self) }
+      reading(text) { $0.runs(of: chunks) }.map {
+        "\($0.count): " + String(decoding: Array(text.utf8)[$0.bytes], as: UTF8.self)
+      }
     }
     #expect(found([]) == [])
     #expect(found([chunk(4..<12, 0)]) == ["1: " + numbers(4..<12)])
