@@ -24,7 +24,8 @@ private final class Collector: AnswerReader, @unchecked Sendable {
 
   func ended(_ failure: BackendFailure?) {
     self.failure = failure
-    ends.add(1, ordering: .relaxed)
+    // Whoever sees that it has ended may look at the rest.
+    ends.add(1, ordering: .releasing)
   }
 }
 
@@ -58,7 +59,7 @@ private final class Collector: AnswerReader, @unchecked Sendable {
     #expect(before < Self.most)
     let reader = Collector(room: .max)
     await upstream.group.next().run { answer.read(by: reader) }
-    #expect(await eventually { reader.ends.load(ordering: .relaxed) == 1 })
+    #expect(await eventually { reader.ends.load(ordering: .acquiring) == 1 })
     #expect(reader.body.count == Self.most && reader.failure == nil)
     await upstream.end()
   }
@@ -76,7 +77,7 @@ private final class Collector: AnswerReader, @unchecked Sendable {
     #expect(reader.count.load(ordering: .relaxed) < 600_000)
     reader.room.store(.max, ordering: .relaxed)
     await loop.run { answer.resume() }
-    #expect(await eventually { reader.ends.load(ordering: .relaxed) == 1 })
+    #expect(await eventually { reader.ends.load(ordering: .acquiring) == 1 })
     #expect(reader.body.count == Self.most && reader.failure == nil)
     await upstream.end()
   }
@@ -94,7 +95,7 @@ private final class Collector: AnswerReader, @unchecked Sendable {
     let count = reader.count.load(ordering: .relaxed)
     await loop.run { answer.resume() }
     try await Task.sleep(for: .milliseconds(100))
-    #expect(reader.count.load(ordering: .relaxed) == count && reader.ends.load(ordering: .relaxed) == 0)
+    #expect(reader.count.load(ordering: .relaxed) == count && reader.ends.load(ordering: .acquiring) == 0)
     await upstream.end()
   }
 }
