@@ -44,7 +44,10 @@ extension EmbeddedModel {
   ) {
     guard words.hasSeveral else { return }
     words.forEachChunk { chunk in
-      let values = first.values(of: UnsafeBufferPointer(rebasing: text[words.bytes(of: chunk)]))
+      let range = words.bytes(of: chunk)
+      // No words of a language: nothing that is as long becomes an excerpt.
+      guard range.count <= StageOne.windowBytes else { return true }
+      let values = first.values(of: UnsafeBufferPointer(rebasing: text[range]))
       return values[0] < StageTwo.clearBelow || body(Excerpts.Chunk(words: chunk, values: values))
     }
   }

@@ -66,17 +66,15 @@ struct Excerpts {
     var place = 0
     while place < text.count {
       var isBehindLine = false
-      while place < text.count, isSpace(text[place]) {
+      while place < text.count, StageOne.isSpace(text[place]) {
         isBehindLine = isBehindLine || text[place] == 0x0A || text[place] == 0x0D
         place += 1
       }
       let start = place
-      while place < text.count, !isSpace(text[place]) { place += 1 }
+      while place < text.count, !StageOne.isSpace(text[place]) { place += 1 }
       if start < place { body(start..<place, isBehindLine) }
     }
   }
-
-  private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
 
   private static func endsSentence(_ word: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
     for byte in word.reversed() {
@@ -125,7 +123,10 @@ struct Excerpts {
     }
     // All of the text was judged.
     if let first = runs.first, first.words.count == words.count { return [] }
-    return runs.filter { $0.words.count >= Self.fewestWords }.sorted { $0.worst > $1.worst }.prefix(Self.most)
+    // One longer than a window would be read whole, however long it is; its words were read in parts.
+    return runs.filter {
+      $0.words.count >= Self.fewestWords && bytes(of: $0.words).count <= StageOne.windowBytes
+    }.sorted { $0.worst > $1.worst }.prefix(Self.most)
       .map { Excerpt(bytes: bytes(of: $0.words), count: runs.count) }
   }
 }

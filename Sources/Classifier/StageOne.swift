@@ -136,7 +136,7 @@ public final class StageOne: Sendable {
     return memchr(base + place, 0x0A, text.count - place).map { UnsafeRawPointer($0) - base }
   }
 
-  private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+  static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
 
   /// Where a block begins: at the next word, since the one before has the word on the border.
   static func border(_ block: Int, of text: UnsafeBufferPointer<UInt8>) -> Int {

@@ -83,6 +83,16 @@ import Testing
     #expect(found(stride(from: 0, through: 52, by: 4).map { chunk($0..<($0 + 8), 0) }) == [])
   }
 
+  @Test("What is longer than a window is no excerpt, so that nobody has the encoder read a long text as one stretch")
+  func longest() {
+    func found(_ length: Int) -> Int {
+      let text = Array(repeating: String(repeating: "x", count: length), count: 40).joined(separator: " ")
+      return reading(text) { $0.runs(of: [chunk(4..<12, 0)]) }.count
+    }
+    // Eight words and seven blanks.
+    #expect(found(149) == 1 && found(150) == 0)
+  }
+
   private let harmless = [
     "The library opens at nine, and there is fresh bread at the market on Sunday.",
     "My neighbour painted a wooden chair last summer.", "It was rather cold by the lake, so we took the train home.",
