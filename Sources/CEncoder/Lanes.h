@@ -59,7 +59,7 @@ INLINE lanes FN(gelu)(lanes x) {
 
 INLINE lanes FN(tangent)(lanes x) { return 1.0f - 2.0f / (FN(exponential)(x * 2.0f) + 1.0f); }
 
-/// One row to unsigned bytes; 0 always has a byte of its own.
+/// One row to bytes from 0 to 127; 0 always has a byte of its own.
 static void FN(quantise)(const float *row, size_t count, uint8_t *bytes, float *scale, int32_t *zero) {
   lanes low = {0}, high = {0};
   for (size_t i = 0; i < count; i += 8) {
@@ -69,14 +69,14 @@ static void FN(quantise)(const float *row, size_t count, uint8_t *bytes, float *
   }
   float bottom = -FN(largest_of)(-low), range = FN(largest_of)(high) - bottom;
   if (!(range > 1e-30f)) range = 1e-30f;
-  float inverse = 255.0f / range;
-  *scale = range / 255.0f;
+  float inverse = 127.0f / range;
+  *scale = range / 127.0f;
   int32_t middle = (int32_t)FN(whole)(FN(fill)(-bottom * inverse))[0];
   *zero = middle;
   for (size_t i = 0; i < count; i += 8) {
     ints value = __builtin_convertvector(FN(whole)(FN(load)(row + i) * inverse), ints) + middle;
     value = value < 0 ? (ints){0} : value;
-    value = value > 255 ? (ints){255, 255, 255, 255, 255, 255, 255, 255} : value;
+    value = value > 127 ? (ints){127, 127, 127, 127, 127, 127, 127, 127} : value;
     unsigned_bytes narrow = __builtin_convertvector(value, unsigned_bytes);
     memcpy(bytes + i, &narrow, 8);
   }

@@ -116,33 +116,23 @@ INLINE int FN(step)(size_t left) { return left >= FN(full) ? FN(full) : left >= 
 
 #elif PATH == PATH_NEON_DOT
 
-// The instruction takes signed bytes only: 128 is taken from every input and given back by the sums of the weights,
-// which come out of the same loop.
+// The instruction takes signed bytes, and inputs of 7 bits are.
 INLINE void FN(tile_of)(int count, const uint8_t *rows, const int8_t *panel, size_t inputs, int32_t *sums) {
-  int32x4_t total[4][4], weights[4];
-  for (int h = 0; h < 4; h++) {
-    weights[h] = vdupq_n_s32(0);
+  int32x4_t total[4][4];
+  for (int h = 0; h < 4; h++)
     for (int r = 0; r < count; r++) total[r][h] = vdupq_n_s32(0);
-  }
-  const int8x16_t ones = vdupq_n_s8(1);
-  const uint32x4_t offset = vdupq_n_u32(0x80808080);
   for (size_t k = 0; k < inputs; k += 4) {
     int8x16_t w[4];
-    for (int h = 0; h < 4; h++) {
-      w[h] = vld1q_s8(panel + k * 16 + (size_t)h * 16);
-      weights[h] = vdotq_s32(weights[h], ones, w[h]);
-    }
+    for (int h = 0; h < 4; h++) w[h] = vld1q_s8(panel + k * 16 + (size_t)h * 16);
 #pragma unroll
     for (int r = 0; r < count; r++) {
-      uint32x4_t four = vdupq_n_u32((uint32_t)FN(four)(rows + (size_t)r * inputs + k));
-      int8x16_t x = vreinterpretq_s8_u32(veorq_u32(four, offset));
+      int8x16_t x = vreinterpretq_s8_s32(vdupq_n_s32(FN(four)(rows + (size_t)r * inputs + k)));
 #pragma unroll
       for (int h = 0; h < 4; h++) total[r][h] = vdotq_s32(total[r][h], x, w[h]);
     }
   }
   for (int r = 0; r < count; r++)
-    for (int h = 0; h < 4; h++)
-      vst1q_s32(sums + r * 16 + h * 4, vaddq_s32(total[r][h], vshlq_n_s32(weights[h], 7)));
+    for (int h = 0; h < 4; h++) vst1q_s32(sums + r * 16 + h * 4, total[r][h]);
 }
 
 static void FN(tile)(int count, const uint8_t *rows, const int8_t *panel, size_t inputs, int32_t *sums) {

@@ -26,7 +26,7 @@ static void *space(size_t bytes) {
 
 static int8_t *integers(size_t count) {
   int8_t *numbers = space(count);
-  for (size_t i = 0; i < count; i++) numbers[i] = (int8_t)((int)(draw() % 127) - 63);
+  for (size_t i = 0; i < count; i++) numbers[i] = (int8_t)((int)(draw() % 255) - 127);
   return numbers;
 }
 

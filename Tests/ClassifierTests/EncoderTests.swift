@@ -245,8 +245,8 @@ import Testing
     var noise = Noise(state: 1)
     for round in 0..<120 {
       let (count, inputs, outputs) = (1 + noise.next() % 16, 4 * (1 + noise.next() % 60), 16 * (1 + noise.next() % 3))
-      let rows = (0..<(count * inputs)).map { _ in UInt8(noise.next() % 256) }
-      let panels = (0..<(inputs * outputs)).map { _ in Int8(noise.next() % 127 - 63) }
+      let rows = (0..<(count * inputs)).map { _ in UInt8(noise.next() % 128) }
+      let panels = (0..<(inputs * outputs)).map { _ in Int8(noise.next() % 255 - 127) }
       let right = expected(rows, panels, inputs: inputs, outputs: outputs)
       for path in Int32(0)..<5 where cencoder_supports(path) != 0 {
         #expect(
@@ -255,14 +255,14 @@ import Testing
     }
   }
 
-  @Test("Nothing saturates where all inputs and weights are at their bounds, however many", arguments: [-63, 63])
+  @Test("Nothing saturates where all inputs and weights are at their bounds, however many", arguments: [-127, 127])
   func bounds(weight: Int) {
     for inputs in [4, 1_020, 1_024, 1_028, 1_536, 4_096] {
-      let rows = [UInt8](repeating: 255, count: 3 * inputs)
+      let rows = [UInt8](repeating: 127, count: 3 * inputs)
       let panels = [Int8](repeating: Int8(weight), count: 16 * inputs)
       for path in Int32(0)..<5 where cencoder_supports(path) != 0 {
         let sums = sums(path, rows, panels, inputs: inputs, outputs: 16)
-        #expect(sums.allSatisfy { $0 == Int32(255 * weight * inputs) }, "\(inputs) inputs, path \(path)")
+        #expect(sums.allSatisfy { $0 == Int32(127 * weight * inputs) }, "\(inputs) inputs, path \(path)")
       }
     }
   }

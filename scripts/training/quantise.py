@@ -1,14 +1,14 @@
 """State dicts of the encoder and of the convolution as sections of a weights file, and what the integers make of them, in
 numpy.
 
-Weights: 7 bits (-63 to 63), one scale an output, in the order in which Sources/CEncoder reads them. Embeddings and the
-first layer of the head: 8 bits (-127 to 127), one scale a row. Everything else stays binary32.
+Weights: 8 bits (-127 to 127), one scale an output, in the order in which Sources/CEncoder reads them; embeddings and the
+first layer of the head: the same, one scale a row. Everything else stays binary32.
 """
 
 import numpy as np
 
 
-def rows(weight, most):
+def rows(weight, most=127):
     """Rounds each row to -most ... most by the scale that loses least."""
     largest = np.maximum(np.abs(weight).max(1), 1e-12)
     best = np.full(len(weight), np.inf, np.float32)
@@ -29,7 +29,7 @@ def panels(weight):
 
 
 def linear(weight, bias):
-    weight, scales = rows(weight, 63)
+    weight, scales = rows(weight)
     return {
         "weights": panels(weight), "scales": scales, "sums": weight.sum(1, dtype=np.int32), "bias": bias,
     }
@@ -43,7 +43,7 @@ def sections(state, kept):
         found.update({f"encoder.{name}.{part}": array for part, array in parts.items()})
 
     def table(name, weight):
-        weight, scales = rows(weight, 127)
+        weight, scales = rows(weight)
         put(name, {"rows": weight, "scales": scales})
 
     def norm(name):
@@ -83,7 +83,7 @@ def convolution_sections(state):
         weight = state[f"{name}.weight"]
         put(name, linear(weight.transpose(0, 2, 1).reshape(len(weight), -1), state[f"{name}.bias"]))
     found["convolution.types"] = state["types.weight"]
-    table, scales = rows(state["head1.weight"], 127)
+    table, scales = rows(state["head1.weight"])
     put("head", {"rows": table, "scales": scales, "bias": state["head1.bias"]})
     put("last", {"weight": state["head2.weight"], "bias": state["head2.bias"]})
     return found
@@ -116,13 +116,13 @@ class Integers:
         of = of or self.of
         low, high = np.minimum(x.min(1), 0), np.maximum(x.max(1), 0)
         span = np.maximum(high - low, np.float32(1e-30))
-        inverse = np.float32(255) / span
+        inverse = np.float32(127) / span
         zero = np.round(-low * inverse)
-        bytes_ = np.clip(np.round(x * inverse[:, None]) + zero[:, None], 0, 255)
+        bytes_ = np.clip(np.round(x * inverse[:, None]) + zero[:, None], 0, 127)
         # Below 2^53, so sums in binary64 are exact.
         weights = unpacked(of(f"{name}.weights")).astype(np.float64)
         sums = bytes_ @ weights.T - zero[:, None] * of(f"{name}.sums")
-        scale = (span / np.float32(255))[:, None] * of(f"{name}.scales")
+        scale = (span / np.float32(127))[:, None] * of(f"{name}.scales")
         return (sums * scale + of(f"{name}.bias")).astype(np.float32)
 
     def norm(self, name, x):
