@@ -3,13 +3,14 @@ import Moments
 
 /// One loop's calls that go in the clear: HTTP/1.1 over connections of our own, which are kept for the next call. A call over
 /// a kept one costs a send and a receive; docs/decisions/0021 says why it stands beside curl. Loop-confined.
-final class PlainClient: @unchecked Sendable {
+final class PlainClient: ReadinessHandler, @unchecked Sendable {
   /// A client lives as long as its loop.
   unowned(unsafe) let loop: EventLoop
   /// What connections read into while it is their turn.
   let scratch = Scratch(keeping: PlainConnection.headBytes)
-  /// Where requests are put together.
+  /// Where requests are put together, one behind the other, until they are sent.
   var output: [UInt8] = []
+  private var queue: [(connection: PlainConnection, end: Int)] = []
   private var origins: [String: PlainOrigin] = [:]
   private var routes: [String: PlainRoute] = [:]
   /// The one that was asked for last: most loops call one server, by a URL that is the same string every time.
@@ -82,6 +83,43 @@ final class PlainClient: @unchecked Sendable {
     let route = PlainRoute(origin: origin, line: Array(line.utf8))
     routes[url] = route
     return route
+  }
+
+  // MARK: Requests
+
+  /// How many requests wait for each other at most: a few hundred microseconds of work.
+  private static let requestsAtOnce = 32
+  /// As much is kept of the buffer for requests.
+  private static let keptOutput = 262_144
+
+  /// Takes the request that was put at the end of `output`. It leaves at the end of the batch, with those of other
+  /// connections: a server that is woken for each request, and a kernel that is called between two, cost more.
+  func queue(_ connection: PlainConnection) {
+    queue.append((connection, output.count))
+    if queue.count == 1 { loop.yield(to: self) }
+    if queue.count >= Self.requestsAtOnce { sendQueued() }
+  }
+
+  func ready(_ readiness: Readiness) { sendQueued() }
+
+  private func sendQueued() {
+    guard !queue.isEmpty else { return }
+    var (requests, bytes): ([(connection: PlainConnection, end: Int)], [UInt8]) = ([], [])
+    swap(&requests, &queue)
+    swap(&bytes, &output)
+    bytes.withUnsafeBytes { bytes in
+      var start = 0
+      for request in requests {
+        request.connection.sendQueued(UnsafeRawBufferPointer(rebasing: bytes[start..<request.end]))
+        start = request.end
+      }
+    }
+    // Hand the storage back, so that a steady state allocates nothing. Nothing is queued by what sends.
+    requests.removeAll(keepingCapacity: true)
+    queue = requests
+    guard bytes.capacity <= Self.keptOutput else { return }
+    bytes.removeAll(keepingCapacity: true)
+    output = bytes
   }
 
   // MARK: Connections that wait

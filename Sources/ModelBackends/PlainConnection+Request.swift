@@ -4,33 +4,33 @@ import EventLoops
 extension PlainConnection {
   /// A body up to this length is copied behind its head, so that both leave in one call.
   private static let smallBody = 65_536
-  /// As much is kept of the buffer for requests.
-  private static let keptOutput = 262_144
 
-  var isSending: Bool { !unsent.isEmpty || !unsentBody.isEmpty }
+  var isSending: Bool { isQueued || !unsent.isEmpty || !unsentBody.isEmpty }
 
   func send(_ transfer: PlainTransfer) {
-    var bytes: [UInt8] = []
-    swap(&bytes, &client.output)
-    transfer.appendHead(to: &bytes)
-    var isSmall = true
+    if let body = transfer.body, body.count > Self.smallBody {
+      transfer.appendHead(to: &unsent)
+      unsentBody = body.bytes[...]
+      return flush()
+    }
+    transfer.appendHead(to: &client.output)
     if let body = transfer.body {
-      isSmall = body.count <= Self.smallBody
-      if isSmall {
-        bytes += body.start
-        bytes += body.rest
-      } else {
-        unsentBody = body.bytes[...]
-      }
+      client.output += body.start
+      client.output += body.rest
     }
-    switch bytes.withUnsafeBytes({ socket.write($0, more: !isSmall) }) {
+    isQueued = true
+    client.queue(self)
+  }
+
+  /// Sends a request out of the client's buffer; only what the kernel does not take at once is kept.
+  func sendQueued(_ bytes: UnsafeRawBufferPointer) {
+    // The call may have been taken off meanwhile.
+    guard isQueued else { return }
+    isQueued = false
+    switch socket.write(bytes, more: false) {
     case .bytes(let count): if count < bytes.count { unsent = Array(bytes[count...]) }
-    case .wait: unsent = bytes
-    case .end, .failed: sendFailed()
-    }
-    if bytes.capacity <= Self.keptOutput {
-      bytes.removeAll(keepingCapacity: true)
-      client.output = bytes
+    case .wait: unsent = Array(bytes)
+    case .end, .failed: return sendFailed()
     }
     flush()
   }

@@ -36,6 +36,8 @@ final class PlainConnection: ReadinessHandler {
   private var attemptDeadline: Moment?
 
   // What goes out.
+  /// Whether the request stands in the client's buffer and leaves with the others of this batch.
+  var isQueued = false
   var unsent: [UInt8] = []
   var unsentBody: ArraySlice<UInt8> = []
 
@@ -205,7 +207,7 @@ final class PlainConnection: ReadinessHandler {
     timer?.cancel()
     timer = nil
     forgetSocket()
-    (unsent, unsentBody, rest) = ([], [], [])
+    (unsent, unsentBody, rest, isQueued) = ([], [], [], false)
   }
 
   // MARK: Turns
