@@ -244,6 +244,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         batchStart = .now
         for event in ready[..<max(0, Int(count))] { dispatch(event) }
         runDeferred()
+        // What these have to send.
+        runDeferred()
         runPendingOnce()
       }
     }

@@ -80,10 +80,8 @@ extension Connection {
     guard decode() else { return true }
     if decoder?.isDone ?? true {
       decoder = nil
-      clearDeadline()
-      guard let head = exchange.head, let handler = exchange.handler else { return false }
-      respond(head, handler)
-      return true
+      isWhole()
+      return false
     }
     switch receive() {
     case .bytes: return spend(context.scratch.count)
@@ -93,6 +91,19 @@ extension Connection {
       return false
     case .nothing: return wait(until: exchange.stretchStart + limits.bodyTime)
     }
+  }
+
+  /// The request is there; who answers it gets it in a turn of its own.
+  private func isWhole() {
+    clearDeadline()
+    phase = .called
+    loop.yield(to: self)
+  }
+
+  func call() -> Bool {
+    guard let head = exchange.head, let handler = exchange.handler else { return false }
+    respond(head, handler)
+    return true
   }
 
   /// Takes the framing off what was read; false where the request has failed.

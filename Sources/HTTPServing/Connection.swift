@@ -17,6 +17,9 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     case head
     /// The body of an admitted request comes in.
     case body
+    /// The request is whole; the application gets it after what is ready now has been read. Reading many requests and then
+    /// judging them keeps both in the processor's caches, where a call of the kernel between two would drive them out.
+    case called
     /// The application works, as a task or by calls of the loop. It may be reading the body.
     case answering
     /// An answer goes out in pieces while the application works on it, as a task. It may be reading the body.
@@ -177,6 +180,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     case .handshake: shakeHands()
     case .head: readHead()
     case .body: readBody()
+    case .called: call()
     case .writing(let next): isQueued ? false : flush(then: next)
     case .skipping: skipBody()
     case .lingering: linger()
@@ -348,7 +352,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
       if clientTakesBytes() { return }
       if exchange.isOpen { finish(status: nil, bytes: 0) }
       return end()
-    case .handshake, .head, .skipping, .lingering, .closed: return end()
+    case .handshake, .head, .called, .skipping, .lingering, .closed: return end()
     }
     advance()
   }
