@@ -1,4 +1,5 @@
 import EventLoops
+import HTTPWire
 import Locking
 import Synchronization
 import Testing
@@ -22,6 +23,25 @@ private func streamed(_ call: UpstreamCall, on group: EventLoopGroup) async -> S
     let cut = failure.map { " \($0)" } ?? ""
     return "\(answer.status) \(String(decoding: body, as: UTF8.self))\(cut)"
   } catch { return "\(error)" }
+}
+
+/// Keeps what comes of a call.
+private final class CountingSink: TransferSink {
+  let body = Locked<[UInt8]>([])
+  let outcome = Locked<String?>(nil)
+
+  let hasBegun = false
+  let wantsFields = false
+  func take(head line: UnsafeRawBufferPointer) -> Bool { true }
+  func take(status: Int, _ fields: HTTPHeaders) {}
+  func take(body bytes: UnsafeRawBufferPointer) -> Intake {
+    body.withLock { $0 += bytes }
+    return .taken
+  }
+  func end(_ failure: BackendFailure?, status: Int) {
+    let text = failure.map { "\($0)" } ?? "\(status) \(String(decoding: body.withLock { $0 }, as: UTF8.self))"
+    outcome.withLock { $0 = text }
+  }
 }
 
 /// Descriptors that are watched on a loop of the group.
@@ -241,6 +261,41 @@ private func watched(_ group: EventLoopGroup) async -> Int {
     let before = Task { await outcome(server.call(carrier), on: group) }
     before.cancel()
     _ = await before.value
+    server.end()
+  }
+
+  @Test("Calls of one turn leave together over kept connections; what is taken off before that never leaves")
+  func together() async throws {
+    let server = try RawServer { _, _ in [.wait(milliseconds: 20), .send(whole("hi"))] }
+    let group = try EventLoopGroup(count: 1)
+    let loop = group.next()
+    /// Begins 60 calls in one turn, and takes every third off at once or none.
+    @Sendable func round(takingOff: Bool) async -> [String: Int] {
+      let sinks = await loop.run {
+        (0..<60).map { number in
+          let sink = CountingSink()
+          let call = server.call(.own) {
+            $0.method = "POST"
+            $0.body = Array("\(takingOff) \(number)".utf8)
+          }
+          let transfer = PlainClient.of(loop).begin(call, into: sink)
+          if takingOff, number % 3 == 0 { transfer?.finish(.cancelled) }
+          return sink
+        }
+      }
+      _ = await eventually { sinks.allSatisfy { $0.outcome.withLock { $0 } != nil } }
+      return sinks.reduce(into: [:]) { $0[$1.outcome.withLock { $0 } ?? "nothing", default: 0] += 1 }
+    }
+    #expect(await round(takingOff: false) == ["200 hi": 60])
+    // Over connections that are kept, so that requests are written in the turn in which they are begun.
+    #expect(await round(takingOff: true) == ["200 hi": 40, "cancelled": 20])
+    let requests = server.requests.withLock { $0 }
+    #expect(requests.count == 100)
+    for number in 0..<60 {
+      let count = requests.count { $0.hasSuffix("true \(number)") }
+      #expect(count == (number % 3 == 0 ? 0 : 1), "\(number)")
+    }
+    #expect(await outcome(server.call(.own), on: group) == "200 hi")
     server.end()
   }
 
