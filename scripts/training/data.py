@@ -138,14 +138,15 @@ DRAWS = {
     # texts
     "davidson_hate": 1800, "edos_sexism": 1800, "hatemojibuild": 1800, "identity_templates_train": 500, "toxigen_seeds": 900,
     # replies
-    "caia_safe_responses": 1800, "diasafety": 1800, "gptfuzz_responses": 3500, "salad_qa": 150,
+    "caia_safe_responses": 1800, "diasafety": 1800, "gptfuzz_responses": 4500, "salad_qa": 150,
     # form, not content
     "deepset_injection_train": 500, "inthewild_jailbreaks": 500, "jailbreak_classification": 500,
     # by hand
     "paddock_benign": 4200, "paddock_security": 3000, "paddock_contrast": 5600, "paddock_responses": 5600,
     "paddock_injection": 1200, "paddock_social": 1800, "paddock_long": 2400, "paddock_tasks": 10000,
-    "paddock_lookalikes": 6000, "paddock_chats": 4000, "paddock_thin": 4000, "paddock_everyday": 11000, "paddock_fragments": 7000,
-    "paddock_edges": 11000,
+    "paddock_lookalikes": 6000, "paddock_chats": 4000, "paddock_thin": 4000, "paddock_everyday": 9000, "paddock_fragments": 5500,
+    "paddock_edges": 9000, "paddock_replies_harm": 8000, "paddock_replies_alike": 8000, "paddock_statements": 6500,
+    "paddock_wrapped": 6500,
 }
 REFUSAL = re.compile(r"\b(sorry|cannot|can't|can’t|unable|won't|not able|against|apologi[sz]e)\b", re.I)
 
@@ -171,7 +172,7 @@ class Stream:
         self.replies = [r for r in self.harmless if r.reply]
         self.names = [s for s in DRAWS if self.sets.get(s)]
         self.weights = [DRAWS[s] for s in self.names]
-        self.made = {"refusal": 1500, "offtopic": 500}
+        self.made = {"refusal": 2500, "offtopic": 500}
 
     def draw(self):
         total, made = sum(self.weights), sum(self.made.values())
