@@ -3,6 +3,10 @@
     export.py --state encoder.pt --vocabulary vocab.txt --stage-one one.weights --convolution convolution.pt \\
         --output embedded.weights
 
+    export.py --state encoder.pt --mean-with other.pt --share 0.65 ...
+
+takes the mean of two state dicts, the second with this share.
+
     export.py --base embedded.weights --convolution convolution.pt --version 5 --output other.weights
 
 adds the network that looks first to a file, or puts it in the place of another.
@@ -102,6 +106,8 @@ def add(arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--state", help="torch.save of a state dict")
+    parser.add_argument("--mean-with", help="another state dict, which was trained on from this one or from the same one")
+    parser.add_argument("--share", type=float, default=0.5, help="what the other counts in the mean")
     parser.add_argument("--vocabulary", help="vocab.txt, a token a line")
     parser.add_argument("--base", help="a weights file of which everything is kept, in place of a state dict")
     parser.add_argument("--stage-one", help="a weights file whose first stage is taken over")
@@ -114,6 +120,9 @@ def main():
     if arguments.base:
         return add(arguments)
     state = load(arguments.state)
+    if arguments.mean_with:
+        other, share = load(arguments.mean_with), np.float32(arguments.share)
+        state = {name: (1 - share) * array + share * other[name] for name, array in state.items()}
     with open(arguments.vocabulary, encoding="utf-8") as source:
         vocabulary = source.read().splitlines()
     found, encoder = build(state, vocabulary)
