@@ -221,7 +221,8 @@ def test_every_request_costs_few_allocations(start, tmp_path):
     page = mmap.mmap(file.fileno(), 4096)
     server = start("limits: { loops: 1 }\ntelemetry: { access_log: false }",
                    environment={"LD_PRELOAD": preloaded("count", tmp_path), "COUNT_FILE": str(tmp_path / "count")})
-    text = "I am planning a trip to Lisbon in May with two small children and my parents. Could you suggest a quiet quarter? " * 2
+    # One that the first stage settles by itself.
+    text = "What is the weather like in Lisbon in May, and what should I pack for a week with two small children? We like museums, gardens and good food. " * 2
     body = json.dumps({"messages": [{"role": "user", "content": text[:200]}]})
     classify = f"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     for request, most in [(GET, 3), (classify, 11)]:
