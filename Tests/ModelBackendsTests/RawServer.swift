@@ -66,9 +66,9 @@ final class RawServer: Sendable {
   }
 
   func end() {
+    // Whoever accepts closes it: a number that is free already may be another server's by the time of the next accept.
     shutdown(listener, Int32(SHUT_RDWR))
-    close(listener)
-    for descriptor in open.withLock({ $0 }) { shutdown(descriptor, Int32(SHUT_RDWR)) }
+    open.withLock { for descriptor in $0 { shutdown(descriptor, Int32(SHUT_RDWR)) } }
   }
 
   private func thread(_ work: @escaping @Sendable () -> Void) {
@@ -91,7 +91,10 @@ final class RawServer: Sendable {
   private func accept() {
     while true {
       let descriptor = Glibc.accept(listener, nil, nil)
-      guard descriptor >= 0 else { return }
+      guard descriptor >= 0 else {
+        close(listener)
+        return
+      }
       open.withLock { _ = $0.insert(descriptor) }
       let number = connections.add(1, ordering: .relaxed).oldValue
       thread {
