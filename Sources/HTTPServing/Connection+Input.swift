@@ -80,7 +80,7 @@ extension Connection {
     guard decode() else { return true }
     if decoder?.isDone ?? true {
       decoder = nil
-      isWhole()
+      waitForTurn()
       return false
     }
     switch receive() {
@@ -94,7 +94,7 @@ extension Connection {
   }
 
   /// The request is there; who answers it gets it in a turn of its own.
-  private func isWhole() {
+  private func waitForTurn() {
     clearDeadline()
     phase = .called
     loop.yield(to: self)
