@@ -14,26 +14,27 @@ extension EmbeddedModel {
     return found
   }
 
-  /// What stands out of the harmless words of a prompt; nil where `isDue` said to stop. The words of replies were not
-  /// measured so: there are none.
-  func excerpts(of input: ClassifierInput, _ second: StageTwo, isDue: () -> Bool) -> [StageTwo.Stretch]? {
-    guard second.hasExcerpts, !input.isResponse, second.reads(input.text) else { return [] }
+  /// Scores what stands out of the harmless words of a prompt, each excerpt as if it were alone, and calls `body` with the
+  /// values; false where `isDue` said to stop. The words of replies were not measured so: they have no excerpts.
+  func scoreExcerpts(
+    of input: ClassifierInput, _ second: StageTwo, isDue: () -> Bool, _ body: (SIMD16<Float>) -> Void
+  ) -> Bool {
+    guard second.hasExcerpts, !input.isResponse, second.reads(input.text) else { return true }
     var text = input.text
     return text.withUTF8 { text in
       Excerpts.reading(text) { words in
+        func values(_ bytes: Range<Int>) -> SIMD16<Float> {
+          first.values(of: UnsafeBufferPointer(rebasing: text[bytes]))
+        }
         var chunks: [Excerpts.Chunk] = []
         forEachOpenChunk(of: words, in: text) {
           chunks.append($0)
           return true
         }
         if chunks.count > Excerpts.mostChunks {
-          chunks = Array(chunks.sorted { $0.values[0] > $1.values[0] }.prefix(Excerpts.mostChunks))
+          chunks = Array(chunks.sorted { $0.value > $1.value }.prefix(Excerpts.mostChunks))
         }
-        return second.excerpts(of: chunks, in: words, of: input, isDue: isDue)?.map { excerpt in
-          StageTwo.Stretch(
-            range: excerpt.bytes, extent: .excerpt(of: excerpt.count),
-            values: first.values(of: UnsafeBufferPointer(rebasing: text[excerpt.bytes])))
-        }
+        return second.scoreExcerpts(of: chunks, in: words, of: input, first: values, isDue: isDue, body)
       }
     }
   }
@@ -48,7 +49,8 @@ extension EmbeddedModel {
       // No words of a language: nothing that is as long becomes an excerpt.
       guard range.count <= StageOne.windowBytes else { return true }
       let values = first.values(of: UnsafeBufferPointer(rebasing: text[range]))
-      return values[0] < StageTwo.clearBelow || body(Excerpts.Chunk(words: chunk, values: values))
+      return values[0] < StageTwo.clearBelow
+        || body(Excerpts.Chunk(words: chunk, first: values, value: values[0]))
     }
   }
 }

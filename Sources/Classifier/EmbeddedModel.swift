@@ -125,12 +125,7 @@ public final class EmbeddedModel: Sendable {
     let isComplete = second.score(open, of: input, reading: Self.mostStretches, isDue: isDue) { worst.add($0) }
     guard let isComplete else { return nil }
     worst.isComplete = isComplete
-    if !worst.isUnsafe {
-      guard let excerpts = excerpts(of: input, second, isDue: isDue) else { return nil }
-      guard second.score(excerpts, of: input, reading: Excerpts.most, isDue: isDue, { worst.add($0) }) != nil else {
-        return nil
-      }
-    }
+    guard worst.isUnsafe || scoreExcerpts(of: input, second, isDue: isDue, { worst.add($0) }) else { return nil }
     return worst.scores
   }
 }

@@ -9,14 +9,25 @@ struct Excerpts {
   struct Chunk {
     /// Which words of the text.
     var words: Range<Int>
-    /// The first stage's values, and those of the look where it was asked.
-    var values: SIMD16<Float>
+    /// The first stage's values.
+    var first: SIMD16<Float>
+    /// The unsafe value, by all that has judged it so far.
+    var value: Float
   }
 
   /// A run of words that are not surely harmless.
+  struct Run: Equatable {
+    var bytes: Range<Int>
+    /// The value of its worst chunk.
+    var worst: Float
+  }
+
+  /// A run that is judged as if it were alone.
   struct Excerpt: Equatable {
     var bytes: Range<Int>
-    /// How many runs the text has: of many, one looks worse than it is by chance.
+    /// What is left of it without the words that the encoder finds harmless too; nil where that is all of it.
+    var core: Range<Int>?
+    /// How many runs stand out: of many, one looks worse than it is by chance.
     var count: Int
   }
 
@@ -24,12 +35,18 @@ struct Excerpts {
   static let chunkWords = 8
   /// So many harmless words between two others stay with them.
   static let longestGap = 6
+  /// So many words behind a run that end its sentence stay with it: they may say how it is meant.
+  static let longestRest = 5
   /// Fewer words say nothing by themselves.
   static let fewestWords = 4
   /// So many are judged, those with the worst chunks.
   static let most = 2
   /// So many chunks are looked at, those that the first stage finds worst.
   static let mostChunks = 1_024
+  /// A run stands out with a chunk of this value, by all that judge.
+  static let standsFrom: Float = 0
+  /// A chunk with less is harmless to the encoder too.
+  static let doubtfulFrom: Float = -1.5
 
   private struct Word {
     var (start, end): (UInt32, UInt32)
@@ -110,23 +127,42 @@ struct Excerpts {
   }
 
   /// The runs of words that are in these chunks, in the order of their worst chunk.
-  func runs(of chunks: [Chunk]) -> [Excerpt] {
+  func runs(of chunks: [Chunk]) -> [Run] {
     var runs: [(words: Range<Int>, worst: Float)] = []
     for chunk in chunks.sorted(by: { $0.words.lowerBound < $1.words.lowerBound }) {
       if let last = runs.last, chunk.words.lowerBound - last.words.upperBound <= Self.longestGap {
         runs[runs.count - 1] = (
-          last.words.lowerBound..<max(last.words.upperBound, chunk.words.upperBound), max(last.worst, chunk.values[0])
+          last.words.lowerBound..<max(last.words.upperBound, chunk.words.upperBound), max(last.worst, chunk.value)
         )
       } else {
-        runs.append((chunk.words, chunk.values[0]))
+        runs.append((chunk.words, chunk.value))
       }
     }
     // All of the text was judged.
     if let first = runs.first, first.words.count == words.count { return [] }
     // One longer than a window would be read whole, however long it is; its words were read in parts.
-    return runs.filter {
-      $0.words.count >= Self.fewestWords && bytes(of: $0.words).count <= StageOne.windowBytes
-    }.sorted { $0.worst > $1.worst }.prefix(Self.most)
-      .map { Excerpt(bytes: bytes(of: $0.words), count: runs.count) }
+    return runs.filter { $0.words.count >= Self.fewestWords }.map {
+      Run(bytes: bytes(of: withRest($0.words)), worst: $0.worst)
+    }
+    .filter { $0.bytes.count <= StageOne.windowBytes }.sorted { $0.worst > $1.worst }
+  }
+
+  /// Words with those that end their sentence, where these are few.
+  private func withRest(_ range: Range<Int>) -> Range<Int> {
+    let last = range.upperBound - 1
+    guard let end = words[last...].prefix(Self.longestRest + 1).firstIndex(where: { $0.endsSentence }) else {
+      return range
+    }
+    return range.lowerBound..<(end + 1)
+  }
+
+  /// What is judged by itself of these chunks, which all that judge have given a value.
+  func excerpts(of chunks: [Chunk]) -> [Excerpt] {
+    let standing = runs(of: chunks).filter { $0.worst >= Self.standsFrom }
+    let cores = runs(of: chunks.filter { $0.value >= Self.doubtfulFrom })
+    return standing.prefix(Self.most).map { run in
+      let core = cores.first { run.bytes.contains($0.bytes.lowerBound) }?.bytes
+      return Excerpt(bytes: run.bytes, core: core == run.bytes ? nil : core, count: standing.count)
+    }
   }
 }

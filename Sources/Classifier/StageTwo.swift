@@ -138,12 +138,6 @@ public struct StageTwo: Sendable {
   static let partSlack: Float = 2.5
   /// The same of what the first stage and the convolution say together.
   static let lookPartSlack: Float = 0.5
-  /// Words by themselves with a lower value of the first stage are surely harmless.
-  static let clearBelow: Float = -2.8
-  /// The same of what the first stage and the convolution say together.
-  static let lookClearBelow: Float = -2.75
-  /// What is taken from the value of an excerpt each time that a text has twice as many.
-  static let excerptMargin: Float = 0.3
   /// A value of the first stage counts no more than this.
   public static let mostOfFirst: Float = 2
   /// The tokens of a stretch that are read as one; more, as of text without spaces, go through windows.
@@ -155,7 +149,7 @@ public struct StageTwo: Sendable {
 
   /// The encoder.
   public let encoder: Encoder
-  private let convolution: Convolution?
+  let convolution: Convolution?
   /// How the stages are weighed.
   public var blend: Blend
 
@@ -232,44 +226,21 @@ public struct StageTwo: Sendable {
     return isComplete
   }
 
-  /// The excerpts of a prompt; nil where `isDue` said to stop.
-  ///
-  /// - Parameter chunks: those that the first stage is not sure of.
-  func excerpts(
-    of chunks: [Excerpts.Chunk], in words: Excerpts, of input: ClassifierInput, isDue: () -> Bool
-  ) -> [Excerpts.Excerpt]? {
-    guard let weighing = blend.look?.prompt, convolution != nil else { return [] }
-    var left: [Excerpts.Chunk] = []
-    for chunk in chunks {
-      if isDue() { return nil }
-      let stretch = Stretch(range: words.bytes(of: chunk.words), extent: .excerpt(of: 1), values: chunk.values)
-      guard let windows = windows(of: stretch, of: input) else { continue }
-      let values = weighed(Look(stretch: stretch, logits: lookedAt(windows)), nil, by: weighing)
-      if values[0] + blend.margin(stretch.extent) >= Self.lookClearBelow {
-        left.append(Excerpts.Chunk(words: chunk.words, values: values))
-      }
-    }
-    return words.runs(of: left)
-  }
-
-  /// Whether excerpts are looked for: the convolution clears most chunks of harmless texts, which the first stage does not.
-  var hasExcerpts: Bool { blend.look != nil && convolution != nil }
-
   /// What is known of a stretch before the encoder reads it.
-  private struct Look {
+  struct Look {
     let stretch: Stretch
     /// The convolution's logits.
     let logits: SIMD16<Float>?
   }
 
   /// The convolution's logits, each the highest of all windows.
-  private func lookedAt(_ windows: [Encoder.Window]) -> SIMD16<Float>? {
+  func lookedAt(_ windows: [Encoder.Window]) -> SIMD16<Float>? {
     guard let convolution, let first = windows.first else { return nil }
     return windows.dropFirst().reduce(convolution.logits(of: first)) { pointwiseMax($0, convolution.logits(of: $1)) }
   }
 
   /// The values of a stretch that first stage and convolution are sure is harmless.
-  private func settled(_ look: Look, isResponse: Bool) -> SIMD16<Float>? {
+  func settled(_ look: Look, isResponse: Bool) -> SIMD16<Float>? {
     guard look.logits != nil, let weighing = blend.look?.weighing(isResponse: isResponse) else { return nil }
     let values = weighed(look, nil, by: weighing)
     // What is taken from a part must not make it surer.
@@ -320,7 +291,7 @@ public struct StageTwo: Sendable {
   }
 
   /// The windows of a stretch; nil where the encoder cannot read it.
-  private func windows(of stretch: Stretch, of input: ClassifierInput) -> [Encoder.Window]? {
+  func windows(of stretch: Stretch, of input: ClassifierInput) -> [Encoder.Window]? {
     let text = stretch.extent == .whole ? input.text : Self.part(stretch.range, of: input.text)
     guard reads(text) else { return nil }
     guard input.isResponse else { return encoder.windows(of: text, length: Self.windowTokens) }
@@ -337,7 +308,7 @@ public struct StageTwo: Sendable {
     return String(decoding: bytes[start..<bytes.index(start, offsetBy: range.count)], as: UTF8.self)
   }
 
-  private func weighed(_ look: Look, _ logits: SIMD16<Float>?, by weighing: Weighing) -> SIMD16<Float> {
+  func weighed(_ look: Look, _ logits: SIMD16<Float>?, by weighing: Weighing) -> SIMD16<Float> {
     // The same words over and over make the first stage ever surer, of what the second can read.
     let first = pointwiseMin(look.stretch.values, SIMD16(repeating: Self.mostOfFirst))
     var values = weighing.first * first + weighing.offset

@@ -24,7 +24,7 @@ import Testing
   private func numbers(_ range: Range<Int>) -> String { range.map { "w\($0)" }.joined(separator: " ") }
 
   private func chunk(_ words: Range<Int>, _ value: Float) -> Excerpts.Chunk {
-    Excerpts.Chunk(words: words, values: SIMD16(repeating: value))
+    Excerpts.Chunk(words: words, first: .zero, value: value)
   }
 
   @Test("Chunks end with their sentence or line; neighbours in a longer sentence share half, and every word is in one")
@@ -64,23 +64,55 @@ import Testing
   func runs() {
     let text = numbers(0..<60)
     func found(_ chunks: [Excerpts.Chunk]) -> [String] {
-      reading(text) { $0.runs(of: chunks) }.map {
-        "\($0.count): " + String(decoding: Array(text.utf8)[$0.bytes], as: UTF8.self)
-      }
+      reading(text) { $0.runs(of: chunks) }.map { String(decoding: Array(text.utf8)[$0.bytes], as: UTF8.self) }
     }
     #expect(found([]) == [])
-    #expect(found([chunk(4..<12, 0)]) == ["1: " + numbers(4..<12)])
-    #expect(found([chunk(18..<26, 0), chunk(4..<12, 1)]) == ["1: " + numbers(4..<26)])
-    #expect(found([chunk(19..<27, 0), chunk(4..<12, -1)]) == ["2: " + numbers(19..<27), "2: " + numbers(4..<12)])
+    #expect(found([chunk(4..<12, 0)]) == [numbers(4..<12)])
+    #expect(found([chunk(18..<26, 0), chunk(4..<12, 1)]) == [numbers(4..<26)])
+    #expect(found([chunk(19..<27, 0), chunk(4..<12, -1)]) == [numbers(19..<27), numbers(4..<12)])
     // A chunk inside another, as the last ones of a sentence are, takes nothing from it.
-    #expect(found([chunk(4..<12, 0), chunk(5..<9, 0)]) == ["1: " + numbers(4..<12)])
-    // Few words count as a run, and say nothing by themselves.
-    #expect(found([chunk(0..<3, 5), chunk(20..<28, 0)]) == ["2: " + numbers(20..<28)])
+    #expect(found([chunk(4..<12, 0), chunk(5..<9, 0)]) == [numbers(4..<12)])
+    // Few words say nothing by themselves.
+    #expect(found([chunk(0..<3, 5), chunk(20..<28, 0)]) == [numbers(20..<28)])
+    #expect(found(stride(from: 0, through: 52, by: 4).map { chunk($0..<($0 + 8), 0) }) == [])
+  }
+
+  @Test("A run keeps the few words that end its sentence, and no long rest")
+  func rests() {
+    func found(_ rest: Int) -> String? {
+      let text =
+        numbers(0..<12) + numbers(100..<(100 + rest)).split(separator: " ").map { " " + $0 }.joined() + ". And so on."
+      return reading(text) { $0.runs(of: [chunk(4..<12, 0)]) }.first.map {
+        String(decoding: Array(text.utf8)[$0.bytes], as: UTF8.self)
+      }
+    }
+    #expect(found(0) == numbers(4..<12) + ".")
+    #expect(found(1) == numbers(4..<12) + " w100.")
+    #expect(found(5) == numbers(4..<12) + " w100 w101 w102 w103 w104.")
+    #expect(found(6) == numbers(4..<12))
+  }
+
+  @Test(
+    "Runs with a chunk that all stages find unsafe stand out; their core is what is left without what is surely harmless"
+  )
+  func standing() {
+    let text = numbers(0..<90)
+    func found(_ chunks: [Excerpts.Chunk]) -> [String] {
+      func words(_ bytes: Range<Int>) -> String { String(decoding: Array(text.utf8)[bytes], as: UTF8.self) }
+      return reading(text) { $0.excerpts(of: chunks) }.map {
+        "\($0.count): \(words($0.bytes))" + ($0.core.map { " | " + words($0) } ?? "")
+      }
+    }
+    let (harmless, doubtful): (Float, Float) = (-1.6, -1.4)
+    #expect(found([]) == [] && found([chunk(4..<12, -0.1)]) == [])
+    #expect(found([chunk(4..<12, 0)]) == ["1: " + numbers(4..<12)])
+    #expect(found([chunk(4..<12, harmless), chunk(12..<20, 1)]) == ["1: \(numbers(4..<20)) | \(numbers(12..<20))"])
+    #expect(found([chunk(4..<12, doubtful), chunk(12..<20, 1)]) == ["1: \(numbers(4..<20))"])
+    // A run that does not stand out counts for nothing, and the worst two of the others are judged.
     #expect(
-      found([chunk(0..<8, 1), chunk(20..<28, 2), chunk(40..<48, 3)]) == [
+      found([chunk(0..<8, 1), chunk(20..<28, 2), chunk(40..<48, 3), chunk(60..<68, doubtful)]) == [
         "3: " + numbers(40..<48), "3: " + numbers(20..<28),
       ])
-    #expect(found(stride(from: 0, through: 52, by: 4).map { chunk($0..<($0 + 8), 0) }) == [])
   }
 
   @Test("What is longer than a window is no excerpt, so that nobody has the encoder read a long text as one stretch")
