@@ -148,6 +148,8 @@ DRAWS = {
     "paddock_edges": 9000, "paddock_replies_harm": 8000, "paddock_replies_alike": 8000, "paddock_statements": 6500,
     "paddock_wrapped": 6500,
     "paddock_counterspeech": 7000, "paddock_everyday2": 7500, "paddock_hazards2": 8000, "paddock_replies2": 6000,
+    # mined by chunks.py
+    "chunks_safe": 2500, "chunks_unsafe": 700,
 }
 REFUSAL = re.compile(r"\b(sorry|cannot|can't|can’t|unable|won't|not able|against|apologi[sz]e)\b", re.I)
 

@@ -72,7 +72,7 @@ def learn(rank, arguments):
             "gloo", init_method=f"tcp://127.0.0.1:{arguments.port}", rank=rank, world_size=arguments.workers)
     torch.set_num_threads(1)
     torch.manual_seed(arguments.seed + rank)
-    rows = list(data.read(arguments.data))
+    rows = [row for path in arguments.data for row in data.read(path)]
     stream = data.Stream(
         rows, data.read_wrappers(data.WRITTEN), data.Encoder(arguments.tokenizer), LONGEST, arguments.seed * 100 + rank)
     net = Encoder(arguments.model)
@@ -120,8 +120,9 @@ def learn(rank, arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("model", "tokenizer", "data", "output"):
+    for name in ("model", "tokenizer", "output"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--data", required=True, nargs="+", help="what data.py writes, and chunks.py --rows")
     parser.add_argument("--start")
     parser.add_argument("--frozen", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=72)
