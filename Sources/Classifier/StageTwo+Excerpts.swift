@@ -14,8 +14,9 @@ extension StageTwo {
   private static let mostRunsRead = 32
   /// The chunks of the runs in reach that it reads, those that look worst.
   private static let mostChunksRead = 32
-  /// Runs or chunks that go through the encoder in one call.
-  private static let callWindows = 16
+  /// Runs or chunks that go through the encoder in one call; a run may be a window long, and between calls is asked whether
+  /// time is up.
+  private static let callWindows = 4
 
   /// A chunk or a run, with what is needed to read it.
   private struct Unread {
