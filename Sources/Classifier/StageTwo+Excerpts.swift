@@ -109,7 +109,8 @@ extension StageTwo {
         outputs = outputs.dropFirst(count)
       }
     }
-    unread.removeSubrange(limit...)
+    // They stay what their runs are made of.
+    for index in limit..<unread.count { unread[index].values[0] = -.infinity }
     return true
   }
 }
