@@ -69,7 +69,7 @@ let package = Package(
     room("Streaming", ["Moments"]),
     room("Documents", [.product(name: "Yams", package: "Yams")]),
     room("Policies", ["Documents", "Conversations", "StrictJSON", "CCrypto", "CBuiltins"]),
-    room("Classifier", ["CCrypto", "CEncoder", "CScoring", "CWeights", "StrictJSON"]),
+    room("Classifier", ["CCrypto", "CEncoder", "CScoring", "CTextViews", "CWeights", "StrictJSON"]),
     room("TextViews", ["CTextViews"]),
     room("Screening", ["Conversations", "Policies"]),
 

@@ -128,5 +128,6 @@ cscoring_languages cscoring_look(const cscoring_lexicon *lexicon, const uint8_t 
   }
   found.english = counts[cscoring_english];
   found.foreign = counts[cscoring_foreign];
+  found.words = counts[0] + found.english + found.foreign;
   return found;
 }

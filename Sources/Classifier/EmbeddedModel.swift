@@ -15,6 +15,11 @@ public final class EmbeddedModel: Sendable {
   /// before it is sure of is not scored in full, and says so.
   public static let mostStretches = 384
 
+  /// What is taken from the value of a text in a language that the model was not measured on, whose letters and words are
+  /// strange to it rather than harmful: an eighth of everyday Russian was flagged. What is far from harmless stays flagged,
+  /// since harmful English may stand in such a text.
+  static let unmeasuredMargin: Float = 1.5
+
   /// Which stages answer.
   public enum Stages: String, Sendable, CaseIterable {
     /// The first alone.
@@ -79,15 +84,15 @@ public final class EmbeddedModel: Sendable {
     var worst = WorstStretch()
     guard let second else {
       first.forEachStretch(of: input) { _, _, values in worst.add(values) }
-      return worst.scores
+      return worst.scores(of: input.text)
     }
     var isSure = true
     first.forEachStretch(of: input) { _, extent, values in
       worst.add(values)
       isSure = isSure && second.settles(values, input, extent)
     }
-    guard second.reads(input.text) else { return worst.scores }
-    return isSure && !mayHaveExcerpts(input, second) ? worst.scores : nil
+    guard second.reads(input.text) else { return worst.scores(of: input.text) }
+    return isSure && !mayHaveExcerpts(input, second) ? worst.scores(of: input.text) : nil
   }
 
   /// Scores a text of any length.
@@ -126,7 +131,7 @@ public final class EmbeddedModel: Sendable {
     guard let isComplete else { return nil }
     worst.isComplete = isComplete
     guard worst.isUnsafe || scoreExcerpts(of: input, second, isDue: isDue, { worst.add($0) }) else { return nil }
-    return worst.scores
+    return worst.scores(of: input.text)
   }
 }
 
@@ -151,10 +156,11 @@ private struct WorstStretch {
 
   var isUnsafe: Bool { unsafe >= 0 }
 
-  var scores: ClassifierScores {
+  func scores(of text: String) -> ClassifierScores {
     guard unsafe > -.infinity else { return ClassifierScores(values: .zero, isComplete: false) }
     var values = hazards
-    values[0] = unsafe
+    // Only a text that would be flagged is worth another look at its language.
+    values[0] = isUnsafe && !EvaluatedLanguage.covers(text) ? unsafe - EmbeddedModel.unmeasuredMargin : unsafe
     values[15] = injection
     return ClassifierScores(values: values, isComplete: isComplete)
   }

@@ -1,4 +1,5 @@
 import CScoring
+import CTextViews
 
 /// Whether the embedded model was measured on the language of a text.
 ///
@@ -6,15 +7,17 @@ import CScoring
 /// development sets hold enough to measure on. French, say, is read in the same letters and hardly ever flagged
 /// (docs/quality.md), so taking the letters for the language would call it safe.
 public enum EvaluatedLanguage {
-  /// False where more than three tenths of the letters belong to another script, or the common words to a language
-  /// other than English.
+  /// False where more than three tenths of the letters belong to another script, the common words to a language other than
+  /// English, or next to no word to English.
   public static func covers(_ text: String) -> Bool {
     var text = text
     return text.withUTF8 { bytes in
       let found = cscoring_look(lexicon.words, bytes.baseAddress, bytes.count)
       // Two words, because one may be a name or a loan.
       if found.foreign >= 2, found.foreign > found.english { return false }
-      // Everything below U+0250 is Latin: for the usual text one scan settles both.
+      // Of usual English nearly half of the words are the commonest: for that one scan settles all.
+      if found.english * 10 <= found.words * 3, hasNoEnglishWords(bytes) { return false }
+      // Everything below U+0250 is Latin.
       return found.beyond == 0 || !isForeignScript(String(decoding: bytes, as: UTF8.self))
     }
   }
@@ -87,7 +90,48 @@ public enum EvaluatedLanguage {
     }
   }
 
-  // MARK: Common words
+  // MARK: Words
+
+  /// Whether of the words of a text in Latin letters, two at least, hardly any is English. What may be a name, code or an
+  /// abbreviation is no word: one has three lower-case letters or more and stands between white space, but for marks.
+  private static func hasNoEnglishWords(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+    var (words, known, others) = (0, 0, 0)
+    Excerpts.forEachWord(of: text) { range, _ in
+      guard let word = trimmed(text[range]) else { return }
+      var (letters, isASCII, isWord) = (0, true, true)
+      for byte in word {
+        // The first bytes of what is below U+0250 and of Latin Extended Additional, and those that follow a first one.
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"): letters += 1
+        case 0xC3...0xC9, 0xE1: (letters, isASCII) = (letters + 1, false)
+        case 0x80...0xBF: isASCII = false
+        default: isWord = false
+        }
+        // A letter of another script: words of this one are few beside it.
+        if byte > 0xC9, byte != 0xE1 { others += 1 }
+      }
+      guard isWord, letters >= 3 else { return }
+      words += 1
+      if isASCII, ctextviews_is_word(word.baseAddress, word.count) != 0 { known += 1 }
+    }
+    return words >= 2 && others <= words && (words >= 4 ? known * 5 <= words * 2 : known == 0)
+  }
+
+  /// A word without the ASCII marks around it; nil where it is none.
+  private static func trimmed(_ token: Slice<UnsafeBufferPointer<UInt8>>) -> UnsafeBufferPointer<UInt8>? {
+    func isMark(_ byte: UInt8) -> Bool {
+      switch byte {
+      case UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: "("), UInt8(ascii: ")"), UInt8(ascii: "["),
+        UInt8(ascii: "]"), UInt8(ascii: "."), UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: ";"),
+        UInt8(ascii: "!"), UInt8(ascii: "?"):
+        true
+      default: false
+      }
+    }
+    guard let first = token.firstIndex(where: { !isMark($0) }), let last = token.lastIndex(where: { !isMark($0) })
+    else { return nil }
+    return UnsafeBufferPointer(rebasing: token[first...last])
+  }
 
   /// Made once and never let go. A word of both languages counts as foreign.
   private struct Lexicon: @unchecked Sendable {

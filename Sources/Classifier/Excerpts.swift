@@ -77,7 +77,7 @@ struct Excerpts {
 
   /// Calls `body` with each word, and whether a line ends before it.
   @inline(__always)
-  private static func forEachWord(
+  static func forEachWord(
     of text: UnsafeBufferPointer<UInt8>, _ body: (Range<Int>, _ isBehindLine: Bool) -> Void
   ) {
     var place = 0

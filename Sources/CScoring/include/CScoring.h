@@ -87,6 +87,8 @@ void cscoring_add_word(cscoring_lexicon *lexicon, const uint8_t *word, size_t co
 typedef struct {
   /// How many words are in the lexicon, by language.
   int32_t english, foreign;
+  /// How many words there are, but for those of more than 16 bytes.
+  int32_t words;
   /// Not 0 where a byte is 0xC9 or above: a letter that it begins may be of another script than Latin.
   int32_t beyond;
 } cscoring_languages;
