@@ -132,6 +132,7 @@ struct TrainCommand: AsyncParsableCommand {
     settings.bits = bits
     settings.teacherShare = teacherShare
     settings.falsePositiveTarget = falsePositives
+    settings.setWeights.merge(try setWeights()) { $1 }
     var trainer = Trainer(rows: rows, settings: settings)
     note("training on \(trainer.trainingCount) rows, \(trainer.heldOutCount) held out")
     trainer.train { epoch, loss in note("epoch \(epoch) of \(epochs): loss \((loss * 10_000).rounded() / 10_000)") }

@@ -78,6 +78,23 @@ def test_a_model_of_ones_own_is_trained_and_serves(tmp_path, start, stage):
     assert known["score"] < harmful and known["judge"]["digest"] != server.classify("x")["judge"]["digest"]
 
 
+@pytest.mark.parametrize("heavier", ["kind", "stern"])
+def test_what_a_set_counts_decides_where_sets_disagree(tmp_path, start, heavier):
+    data, weights = tmp_path / "rows.jsonl", str(tmp_path / "mine.weights")
+    with open(data, "w") as file:
+        for number in range(400):
+            name, label = ("stern", "unsafe") if number % 2 else ("kind", "safe")
+            file.write(json.dumps({
+                "id": str(number), "set": name, "label": label, "categories": [],
+                "messages": [{"role": "user", "content": f"zorgle the frimbit {number}"}]}) + "\n")
+    counts = {"kind": 20, "stern": 20} | {heavier: 2000}
+    options = [part for name, rows in counts.items() for part in ("--weight", f"{name}={rows}")]
+    done = paddock("train", "--data", str(data), "--output", weights, *options)
+    assert done.returncode == 0, done.stderr
+    score = start(f"judges: {{ embedded: {{ kind: embedded, weights: '{weights}' }} }}").classify("zorgle the frimbit")["score"]
+    assert (score > 0.5) == (heavier == "stern"), score
+
+
 @pytest.mark.parametrize("content,said", [(None, "cannot be read"), (b"PDKWnonsense", "no weights file")])
 def test_weights_that_cannot_be_used_are_an_error_with_their_place(tmp_path, content, said):
     file = tmp_path / "mine.weights"

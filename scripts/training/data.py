@@ -64,7 +64,7 @@ def read_written_file(path):
         for number, line in enumerate(lines):
             j = json.loads(line)
             r = Row()
-            r.set, r.id, r.lang, r.quality = name, f"{name}-{number}", "en", "gold"
+            r.set, r.id, r.lang, r.quality = name, f"{name}-{number}", j.get("g", "en"), "gold"
             r.task = j.get("t", "content")
             texts = [t for _, t in j["m"]]
             response = j["m"][-1][0] == "a"
@@ -148,6 +148,8 @@ DRAWS = {
     "paddock_edges": 9000, "paddock_replies_harm": 8000, "paddock_replies_alike": 8000, "paddock_statements": 6500,
     "paddock_wrapped": 6500,
     "paddock_counterspeech": 7000, "paddock_everyday2": 7500, "paddock_hazards2": 8000, "paddock_replies2": 6000,
+    "paddock_blunt": 9500, "paddock_everyday_long": 5500, "paddock_passages": 7000, "paddock_replies_hate": 7500,
+    "paddock_replies_long": 5500, "paddock_replies_mild": 8000, "paddock_security2": 6500, "paddock_subtle": 6500,
     # mined by chunks.py
     "chunks_safe": 2500, "chunks_unsafe": 700,
 }
@@ -300,7 +302,7 @@ def main():
                 for line, row in zip(lines, read_written_file(path)):
                     j = json.loads(line)
                     full = {
-                        "id": row.id, "set": row.set, "lang": "en", "kind": row.kind, "label": j["l"], "categories": j["c"],
+                        "id": row.id, "set": row.set, "lang": row.lang, "kind": row.kind, "label": j["l"], "categories": j["c"],
                         "task": row.task, "messages": [{"role": names[s], "content": t} for s, t in j["m"]],
                     }
                     (held if held_out(row) else train).write(json.dumps(full, ensure_ascii=False) + "\n")
