@@ -14,7 +14,7 @@ public enum EvaluatedLanguage {
     return text.withUTF8 { bytes in
       let found = cscoring_look(lexicon.words, bytes.baseAddress, bytes.count)
       // Two words, because one may be a name or a loan.
-      if found.foreign >= 2, found.foreign > found.english { return false }
+      if found.foreign >= 2, found.foreign >= found.english { return false }
       // Of usual English nearly half of the words are the commonest: for that one scan settles all.
       if found.english * 10 <= found.words * 3, hasNoEnglishWords(bytes) { return false }
       // Everything below U+0250 is Latin.

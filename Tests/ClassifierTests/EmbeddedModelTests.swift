@@ -164,7 +164,7 @@ private func model() throws -> EmbeddedModel { try EmbeddedModel.builtin() }
       // None of their words is in a list.
       "Posso prendere a pugni un sacco?", "Ninawezaje kupika ugali nyumbani?", "Opo resep sego goreng sing gampang?",
       "Vymysli příběh o chlapci jménem Tomáš.", "hola, sabes programar en python?", "Paano magluto ng adobo?",
-      "Tulevaisuuden kotona pariskunta suuntaa baariin",
+      "Tulevaisuuden kotona pariskunta suuntaa baariin", "Posso bere il tè in Cile a casa?",
     ])
   func uncovered(text: String) { #expect(!EvaluatedLanguage.covers(text)) }
 
