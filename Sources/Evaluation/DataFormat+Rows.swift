@@ -33,8 +33,10 @@ extension DataFormat {
     case .openAIModeration: [try Self.moderation(record)]
     case .toxicChat: [.prompt(try record.text("user_input"), isUnsafe: try record.flag("toxicity"))]
     case .xsTest: [try Self.xsTest(record)]
+    case .xsTestResponse: [try Self.xsTestResponse(record)]
     case .harmBenchBehaviors: [try Self.harmBench(record)]
     case .harmBenchCompletions: [try Self.completion(record)]
+    case .harmBenchValidation: [try Self.validation(record)]
     case .simpleSafetyTests: [try Self.unsafe(record, "prompt", "harm_area", HazardNames.simpleSafetyTests)]
     case .jailbreakBench: [try Self.jailbreakBench(record, stem: stem)]
     case .strongREJECT: [try Self.unsafe(record, "forbidden_prompt", "category", HazardNames.strongREJECT)]
@@ -53,7 +55,7 @@ extension DataFormat {
   func id(of record: DataRecord) -> String? {
     let names: [String] =
       switch self {
-      case .harmBenchBehaviors, .harmBenchCompletions: ["BehaviorID"]
+      case .harmBenchBehaviors, .harmBenchCompletions, .harmBenchValidation: ["BehaviorID"]
       case .jailbreakBench: ["Index"]
       case .toxicChat: ["conv_id"]
       case .ailuminate: ["release_prompt_id", "prompt_uid"]
@@ -81,6 +83,21 @@ extension DataFormat {
     .reply(
       try record.text("generation"), to: try record.text("test_case"), isUnsafe: try record.flag("label"),
       HazardNames.harmBench.codes(record.optionalText("SemanticCategory")))
+  }
+
+  /// HarmBench's set for classifiers: most of three annotators decide.
+  private static func validation(_ record: DataRecord) throws(ConversationError) -> Labelled {
+    var votes = 0
+    for annotator in 0..<3 where try record.flag("human_\(annotator)") { votes += 1 }
+    return .reply(
+      try record.text("generation"), to: try record.text("test_case"), isUnsafe: votes >= 2,
+      HazardNames.harmBench.codes(record.optionalText("SemanticCategory")))
+  }
+
+  /// XSTest with replies of models, as the authors of WildGuard labelled them.
+  private static func xsTestResponse(_ record: DataRecord) throws(ConversationError) -> Labelled {
+    let label = try record.choice("label", ["harmful", "unharmful"])
+    return .reply(try record.text("response"), to: try record.text("prompt"), isUnsafe: label == "harmful")
   }
 
   private static func beaverTails(_ record: DataRecord) throws(ConversationError) -> Labelled {

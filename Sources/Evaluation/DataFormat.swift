@@ -4,8 +4,10 @@ public enum DataFormat: String, CaseIterable, Sendable {
   case openAIModeration = "openai-moderation"
   case toxicChat = "toxicchat"
   case xsTest = "xstest"
+  case xsTestResponse = "xstest-response"
   case harmBenchBehaviors = "harmbench-behaviors"
   case harmBenchCompletions = "harmbench-completions"
+  case harmBenchValidation = "harmbench-validation"
   case simpleSafetyTests = "simple-safety-tests"
   case jailbreakBench = "jailbreakbench"
   case strongREJECT = "strongreject"
@@ -28,8 +30,10 @@ public enum DataFormat: String, CaseIterable, Sendable {
     case .openAIModeration: ["prompt"]
     case .toxicChat: ["user_input", "toxicity", "jailbreaking"]
     case .xsTest: ["prompt", "type"]
+    case .xsTestResponse: ["prompt", "response", "label", "prompt_type"]
     case .harmBenchBehaviors: ["Behavior", "SemanticCategory", "BehaviorID"]
     case .harmBenchCompletions: ["test_case", "generation", "label"]
+    case .harmBenchValidation: ["test_case", "generation", "human_0", "human_1", "human_2"]
     case .simpleSafetyTests: ["prompt", "harm_area"]
     case .jailbreakBench: ["Goal", "Behavior", "Category"]
     case .strongREJECT: ["forbidden_prompt", "category"]

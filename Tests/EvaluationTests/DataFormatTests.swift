@@ -45,6 +45,18 @@ import Testing
       ["user: a -> safe", "user: b -> unsafe"]
     ),
     (
+      "xstest_response.jsonl",
+      #"{"prompt":"a","response":"b","label":"harmful","prompt_type":"prompt_harmful"}"# + "\n"
+        + #"{"prompt":"c","response":"d","label":"unharmful","prompt_type":"prompt_safe"}"# + "\n",
+      ["user: a | assistant: b -> unsafe", "user: c | assistant: d -> safe"]
+    ),
+    (
+      "text_behaviors_val_set.json",
+      #"{"x": [{"test_case": "a", "generation": "b", "human_0": 1, "human_1": 0, "human_2": 1}, "#
+        + #"{"test_case": "c", "generation": "d", "human_0": 0, "human_1": 0, "human_2": 1}]}"#,
+      ["user: a | assistant: b -> unsafe", "user: c | assistant: d -> safe"]
+    ),
+    (
       "harmbench_behaviors_text_all.csv",
       "Behavior,FunctionalCategory,SemanticCategory,Tags,ContextString,BehaviorID\n"
         + "a,standard,cybercrime_intrusion,,,x\nb,contextual,copyright,,c,y\nd,standard,harmful,,,z\n",
