@@ -222,7 +222,8 @@ def test_every_request_costs_few_allocations(start, tmp_path):
     server = start("limits: { loops: 1 }\ntelemetry: { access_log: false }",
                    environment={"LD_PRELOAD": preloaded("count", tmp_path), "COUNT_FILE": str(tmp_path / "count")})
     # One that the first stage settles by itself.
-    text = "What is the weather like in Lisbon in May, and what should I pack for a week with two small children? We like museums, gardens and good food. " * 2
+    text = ("How many apples are left if a farmer sells 12 of 30 boxes with 24 apples each, and how much does he earn at 3 dollars "
+            "a box? Please show every step of the calculation and round the answer to 2 decimals.")
     body = json.dumps({"messages": [{"role": "user", "content": text[:200]}]})
     classify = f"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     for request, most in [(GET, 3), (classify, 11)]:

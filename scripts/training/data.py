@@ -136,7 +136,7 @@ DRAWS = {
     "banking77": 500, "clinc150": 900, "coconot_pref": 2500, "counsel_chat": 1000, "cyberseceval_code_prompts": 1000,
     "gpteacher": 2200, "gsm8k": 400, "medquad": 900, "p3_sample": 1300, "self_instruct": 700,
     # texts
-    "davidson_hate": 1800, "edos_sexism": 1800, "hatemojibuild": 1800, "identity_templates_train": 500, "toxigen_seeds": 900,
+    "davidson_hate": 1800, "edos_sexism": 1800, "hatemojibuild": 2800, "identity_templates_train": 500, "toxigen_seeds": 900,
     # replies
     "caia_safe_responses": 1800, "diasafety": 1800, "gptfuzz_responses": 4500, "salad_qa": 150,
     # form, not content
@@ -150,6 +150,8 @@ DRAWS = {
     "paddock_counterspeech": 7000, "paddock_everyday2": 7500, "paddock_hazards2": 8000, "paddock_replies2": 6000,
     "paddock_blunt": 9500, "paddock_everyday_long": 5500, "paddock_passages": 7000, "paddock_replies_hate": 7500,
     "paddock_replies_long": 5500, "paddock_replies_mild": 8000, "paddock_security2": 6500, "paddock_subtle": 6500,
+    "paddock_everyday_chat2": 8000, "paddock_hate2": 9000, "paddock_lookalikes2": 9000, "paddock_redteam2": 9500,
+    "paddock_replies_acts2": 8000, "paddock_replies_social2": 8500,
     # mined by chunks.py
     "chunks_safe": 2500, "chunks_unsafe": 700,
 }
