@@ -136,7 +136,7 @@ public final class EmbeddedModel: Sendable {
 }
 
 /// The heads of the worst stretch, and of every stretch that is unsafe by itself.
-private struct WorstStretch {
+struct WorstStretch {
   var isComplete = true
   private var unsafe = -Float.infinity
   private var injection = -Float.infinity

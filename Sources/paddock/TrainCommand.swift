@@ -88,6 +88,7 @@ struct TrainCommand: AsyncParsableCommand {
     guard (0...1).contains(teacherShare) else { throw ValidationError("--teacher-share must be from 0 to 1") }
     guard !data.isEmpty || teacher == nil else { throw ValidationError("--teacher goes with --data") }
     _ = try (names(), setWeights())
+    guard weight.isEmpty || stage == .one else { throw ValidationError("--weight goes with --stage one") }
     guard data.isEmpty == (output == nil) else { throw ValidationError("--data and --output go together") }
     guard !data.isEmpty || !evaluate.isEmpty else { throw ValidationError("nothing to do: give --data or --evaluate") }
   }
@@ -132,7 +133,12 @@ struct TrainCommand: AsyncParsableCommand {
     settings.bits = bits
     settings.teacherShare = teacherShare
     settings.falsePositiveTarget = falsePositives
-    settings.setWeights.merge(try setWeights()) { $1 }
+    let weights = try setWeights()
+    let sets = Set(rows.map(\.set))
+    if let name = weights.keys.sorted().first(where: { !sets.contains($0) }) {
+      throw ValidationError("--weight \(name): the data has no row of this set")
+    }
+    settings.setWeights.merge(weights) { $1 }
     var trainer = Trainer(rows: rows, settings: settings)
     note("training on \(trainer.trainingCount) rows, \(trainer.heldOutCount) held out")
     trainer.train { epoch, loss in note("epoch \(epoch) of \(epochs): loss \((loss * 10_000).rounded() / 10_000)") }

@@ -93,6 +93,9 @@ def test_what_a_set_counts_decides_where_sets_disagree(tmp_path, start, heavier)
     assert done.returncode == 0, done.stderr
     score = start(f"judges: {{ embedded: {{ kind: embedded, weights: '{weights}' }} }}").classify("zorgle the frimbit")["score"]
     assert (score > 0.5) == (heavier == "stern"), score
+    for more, said in [(["--weight", "kinnd=9"], "kinnd"), (["--stage", "head", "--weight", "kind=9"], "--stage one")]:
+        done = paddock("train", "--data", str(data), "--output", weights, *more)
+        assert done.returncode != 0 and said in done.stderr.decode(), done.stderr
 
 
 @pytest.mark.parametrize("content,said", [(None, "cannot be read"), (b"PDKWnonsense", "no weights file")])
