@@ -63,7 +63,10 @@ struct Excerpts {
     return withUnsafeTemporaryAllocation(of: Word.self, capacity: count) { words in
       var next = 0
       forEachWord(of: text) { range, isBehindLine in
-        if isBehindLine, next > 0 { words[next - 1].endsSentence = true }
+        if next > 0 {
+          let before = text[Int(words[next - 1].start)..<Int(words[next - 1].end)]
+          if isBehindLine || opens(text[range], behind: before) { words[next - 1].endsSentence = true }
+        }
         words.initializeElement(
           at: next,
           to: Word(
@@ -91,6 +94,28 @@ struct Excerpts {
       while place < text.count, !StageOne.isSpace(text[place]) { place += 1 }
       if start < place { body(start..<place, isBehindLine) }
     }
+  }
+
+  /// Words that open a question or a request, or a sentence, and of which no name is made.
+  private static let openers: Set<String> = [
+    "how", "what", "why", "where", "when", "who", "which", "how's", "what's", "can", "could", "would", "should", "do",
+    "does", "did", "don't", "is", "are", "was", "were", "write", "give", "tell", "explain", "describe", "create",
+    "make", "provide", "show", "help", "list", "please", "teach", "suggest", "draft", "compose", "develop", "generate",
+    "design", "outline", "prepare", "say", "act", "pretend", "imagine", "answer", "ignore", "find", "get", "use", "if",
+    "let", "you", "we", "they", "he", "she", "it", "i'm", "i've", "the", "this", "that", "these", "there", "my", "your",
+    "our", "his", "her", "their", "a", "an", "in", "on", "for", "with", "as",
+  ]
+
+  /// Whether a word with a capital opens a sentence though the one before has no mark, as where a request was put behind
+  /// words that break off. In a title the word before has a capital too.
+  private static func opens(
+    _ word: Slice<UnsafeBufferPointer<UInt8>>, behind before: Slice<UnsafeBufferPointer<UInt8>>
+  ) -> Bool {
+    let small = UInt8(ascii: "a")...UInt8(ascii: "z")
+    guard let initial = word.first, (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(initial), word.count <= 8,
+      let first = before.first, let last = before.last, small.contains(first), small.contains(last)
+    else { return false }
+    return openers.contains(String(decoding: word, as: UTF8.self).lowercased())
   }
 
   private static func endsSentence(_ word: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {

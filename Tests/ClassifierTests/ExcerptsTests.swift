@@ -37,6 +37,11 @@ import Testing
     #expect(chunks(numbers(0..<8)) == [0..<8])
     #expect(chunks(numbers(0..<9)) == [0..<8, 1..<9])
     #expect(chunks(numbers(0..<16) + ". " + numbers(0..<9)) == [0..<8, 4..<12, 8..<16, 16..<24, 17..<25])
+    // A capital opens a sentence where the one before broke off; no name does, and no word of a title.
+    #expect(chunks("we walked along the How can I") == [0..<4, 4..<7])
+    #expect(chunks("we walked along the how can I") == [0..<7])
+    #expect(chunks("we read, How Can I Do The Work") == [0..<8])
+    #expect(chunks("we met Python and Will there") == [0..<6])
     for count in 1...40 { #expect(Set(chunks(numbers(0..<count)).flatMap { $0 }) == Set(0..<count)) }
     #expect(!hasSeveral(numbers(0..<8)) && hasSeveral(numbers(0..<9)) && hasSeveral("a. b"))
   }

@@ -23,6 +23,13 @@ from model import Encoder
 
 WORDS, BATCH, LONGEST = 8, 64, 48
 END = re.compile(r"[.!?][\"')\]]*$")
+# A capital opens a sentence too where the one before broke off: the words of Excerpts.swift.
+OPENER = re.compile(
+    r"\s*(How|What|Why|Where|When|Who|Which|How's|What's|Can|Could|Would|Should|Do|Does|Did|Don't|Is|Are|Was|Were|Write"
+    r"|Give|Tell|Explain|Describe|Create|Make|Provide|Show|Help|List|Please|Teach|Suggest|Draft|Compose|Develop|Generate"
+    r"|Design|Outline|Prepare|Say|Act|Pretend|Imagine|Answer|Ignore|Find|Get|Use|If|Let|You|We|They|He|She|It|I'm|I've|The"
+    r"|This|That|These|There|My|Your|Our|His|Her|Their|A|An|In|On|For|With|As)(?!\S)"
+)
 # Hate has no harmless pieces by its text's label, and what a jailbroken model said may be harmful where it is labelled harmless.
 NOT_MINED = {
     "edos_sexism", "hatemojibuild", "davidson_hate", "diasafety", "gptfuzz_responses", "made", "toxigen_seeds",
@@ -36,7 +43,9 @@ def pieces(text):
     found, start = [], 0
     for end in range(1, len(words) + 1):
         behind = text[words[end - 1][1] : words[end][0]] if end < len(words) else "\n"
-        if not (END.search(text[slice(*words[end - 1])]) or "\n" in behind or "\r" in behind):
+        last = text[slice(*words[end - 1])]
+        opens = last[0].islower() and last[-1].islower() and OPENER.match(text, words[end - 1][1])
+        if not (END.search(last) or "\n" in behind or "\r" in behind or opens):
             continue
         place = start
         while place + WORDS < end:

@@ -24,8 +24,10 @@ HAZARDS = [f"S{i}" for i in range(1, 15)]
 CONTEXT_TOKENS = 64
 SEGMENT_TOKENS = 60
 # The share of prompts that are put among harmless words, and how much of some of these is read.
-DILUTED = 0.35
+DILUTED = 0.4
 LONG_TOKENS = 200
+# The share of these with a few words only, which run into the text: what is left where an excerpt is cut out of a line.
+RAGGED = 0.3
 
 
 class Row:
@@ -231,6 +233,11 @@ class Stream:
         """A text among harmless words, before, behind or around it, and how many tokens of that are to be read: all of the
         text where it is not long, since what is cut off would leave the wrong label."""
         rng = self.rng
+        if rng.random() < RAGGED:
+            # The end of something before it, the beginning of something behind it, or both.
+            before, behind = rng.choice([(1, 0), (1, 0), (0, 1), (1, 1)])
+            few = [self.harmless_words(rng.randint(2, 13)) if present else "" for present in (before, behind)]
+            return " ".join(part for part in (few[0], text, few[1]) if part), longest + 20
         longest = LONG_TOKENS if rng.random() < 0.15 else longest
         tokens = len(self.encoder.ids(text)) + 2
         room = longest - tokens
