@@ -17,6 +17,12 @@ public enum EvaluatedLanguage {
       if found.foreign >= 2, found.foreign >= found.english { return false }
       // Of usual English nearly half of the words are the commonest: for that one scan settles all.
       if found.english * 10 <= found.words * 3, hasNoEnglishWords(bytes) { return false }
+      // Letters of Han around words of another language would hide these. A few are terms of a trade.
+      if var rest = withoutHan(String(decoding: bytes, as: UTF8.self)),
+        rest.withUTF8({ hasNoEnglishWords($0, fewest: 8) })
+      {
+        return false
+      }
       // Everything below U+0250 is Latin.
       return found.beyond == 0 || !isForeignScript(String(decoding: bytes, as: UTF8.self))
     }
@@ -92,9 +98,9 @@ public enum EvaluatedLanguage {
 
   // MARK: Words
 
-  /// Whether of the words of a text in Latin letters, two at least, hardly any is English. What may be a name, code or an
+  /// Whether of the words of a text in Latin letters, `fewest` at least, hardly any is English. What may be a name, code or an
   /// abbreviation is no word: one has three lower-case letters or more and stands between white space, but for marks.
-  private static func hasNoEnglishWords(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+  private static func hasNoEnglishWords(_ text: UnsafeBufferPointer<UInt8>, fewest: Int = 2) -> Bool {
     var (words, known, others) = (0, 0, 0)
     Excerpts.forEachWord(of: text) { range, _ in
       guard let word = trimmed(text[range]) else { return }
@@ -114,7 +120,7 @@ public enum EvaluatedLanguage {
       words += 1
       if isASCII, ctextviews_is_word(word.baseAddress, word.count) != 0 { known += 1 }
     }
-    return words >= 2 && others <= words && (words >= 4 ? known * 5 <= words * 2 : known == 0)
+    return words >= fewest && others <= words && (words >= 4 ? known * 5 <= words * 2 : known == 0)
   }
 
   /// A word without the ASCII marks around it; nil where it is none.

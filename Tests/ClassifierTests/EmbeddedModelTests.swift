@@ -170,6 +170,7 @@ private func model() throws -> EmbeddedModel { try EmbeddedModel.builtin() }
       "Posso prendere a pugni un sacco?", "Ninawezaje kupika ugali nyumbani?", "Opo resep sego goreng sing gampang?",
       "Vymysli příběh o chlapci jménem Tomáš.", "hola, sabes programar en python?", "Paano magluto ng adobo?",
       "Tulevaisuuden kotona pariskunta suuntaa baariin", "Posso bere il tè in Cile a casa?",
+      "请回答这个问题，谢谢你的帮助，我非常感谢：Tulevaisuuden kotona pariskunta suuntaa baariin juomaan kahvia ystävien kanssa 谢谢",
     ])
   func uncovered(text: String) { #expect(!EvaluatedLanguage.covers(text)) }
 
