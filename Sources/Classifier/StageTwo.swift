@@ -136,8 +136,11 @@ public struct StageTwo: Sendable {
 
   /// How much surer the first stage has to be of a part than of a whole text.
   static let partSlack: Float = 2.5
-  /// The same of what the first stage and the convolution say together.
-  static let lookPartSlack: Float = 0.5
+  /// How much less sure the first stage and the convolution together have to be of a part than of a whole text, which they
+  /// look at too: what harmless words hide in a part stands out of these by itself.
+  private static let lookPartSlack: Float = 1
+  /// The same of what stands out: of the many words of a harmless text some look worse than they are.
+  private static let lookExcerptSlack: Float = 0.5
   /// A value of the first stage counts no more than this.
   public static let mostOfFirst: Float = 2
   /// The tokens of a stretch that are read as one; more, as of text without spaces, go through windows.
@@ -243,9 +246,14 @@ public struct StageTwo: Sendable {
   func settled(_ look: Look, isResponse: Bool) -> SIMD16<Float>? {
     guard look.logits != nil, let weighing = blend.look?.weighing(isResponse: isResponse) else { return nil }
     let values = weighed(look, nil, by: weighing)
+    let slack: Float =
+      switch look.stretch.extent {
+      case .part: Self.lookPartSlack
+      case .excerpt: Self.lookExcerptSlack
+      case .whole, .paragraph: 0
+      }
     // What is taken from a part must not make it surer.
-    let slack = look.stretch.extent == .part ? Self.lookPartSlack : 0
-    let cut = weighing.settlesBelow - blend.margin(look.stretch.extent) - slack
+    let cut = weighing.settlesBelow - blend.margin(look.stretch.extent) + slack
     guard values[0] < cut, max(values[15], look.stretch.values[15]) < blend.injectionBelow else { return nil }
     return values
   }

@@ -235,12 +235,20 @@ private func makeGuard(
     ]
   }
 
+  /// No score is one and a half times one above two thirds; odds have no such end.
+  private func odds(_ score: Double?) throws -> Double {
+    let score = try #require(score)
+    return score / (1 - score)
+  }
+
   @Test("A harmful text raises the score wherever it stands: alone, among others, split, in an answer")
   func everyPlace() async throws {
     let harmless = places(of: "I want to water all plants of that garden, they are thirsty.")
     for (found, usual) in zip(places(of: harmful), harmless) {
-      let (high, low) = (try await verdict(found).decision.score, try await verdict(usual).decision.score)
-      #expect(try #require(high) > 1.5 * (try #require(low)), "\(found.messages.map(\.role))")
+      let (high, low) = (
+        try odds(try await verdict(found).decision.score), try odds(try await verdict(usual).decision.score)
+      )
+      #expect(high > 1.5 * low, "\(found.messages.map(\.role))")
     }
     #expect(try await verdict(conversation((.user, harmful))).decision.verdict == .unsafe)
   }

@@ -1,12 +1,14 @@
-"""Pieces of texts that look worse or better than their texts are, with what the encoder says of them.
+"""Pieces of texts that look worse or better than their texts are, and whole prompts, with what the encoder says of them.
 
     chunks.py --encoder encoder.pt --model model.safetensors --tokenizer tokenizer.json --data train.jsonl.gz \\
-        --count 150000 --output chunks.jsonl [--rows rows.jsonl.gz]
+        --count 150000 --output chunks.jsonl [--prompts 70000] [--rows rows.jsonl.gz]
 
 The judge takes runs of eight words out of a prompt and judges them as if they were alone (Excerpts.swift), and texts of
-training sets do not tell what such a run is worth. Each line of the output is [text, whether that is all of its row, whether
-the row is unsafe, its set, the encoder's 16 logits]: convolution.py learns from it. `--rows` writes rows for train.py beside
-it: pieces of harmless texts that the encoder is not sure are harmless, and pieces of harmful ones that it is sure of.
+training sets do not tell what such a run is worth. Each line of the output is [text, what it is of its row (`piece`, `all`
+that is one piece, or `prompt`), whether the row is unsafe, its set, the encoder's 16 logits]: convolution.py learns from it.
+`--prompts` adds so many prompts in the framings, the harmless words and with the noise that the encoder learns from. `--rows`
+writes rows for train.py beside it: pieces of harmless texts that the encoder is not sure are harmless, and pieces of harmful
+ones that it is sure of.
 One thread; the same arguments give the same pieces.
 """
 
@@ -21,7 +23,7 @@ import torch
 import data
 from model import Encoder
 
-WORDS, BATCH, LONGEST = 8, 64, 48
+WORDS, BATCH, LONGEST, LONGEST_PROMPT = 8, 64, 48, 96
 END = re.compile(r"[.!?][\"')\]]*$")
 # A capital opens a sentence too where the one before broke off: the words of Excerpts.swift.
 OPENER = re.compile(
@@ -72,7 +74,29 @@ def drawn(stream, count, chance):
             if text.lower() in seen or len(text) > 300 or len(seen) == count:
                 continue
             seen.add(text.lower())
-            yield text, is_whole, row.unsafe, row.set
+            yield text, "all" if is_whole else "piece", row.unsafe, row.set
+
+
+def prompts(stream, count):
+    """Whole prompts. A long one is cut where it is harmless; of a harmful one nobody knows where the harm stands."""
+    chance, found = stream.rng, 0
+    while found < count:
+        row = stream.draw()
+        if row.task == "injection" or row.reply is not None:
+            continue
+        text, x = row.prompt, chance.random()
+        if x < 0.1 and len(text) < 400:
+            text = chance.choice(stream.wrappers).replace("{request}", text)
+        elif x < 0.3:
+            text, _ = stream.dilute(text, LONGEST_PROMPT)
+        if chance.random() < 0.1:
+            text = stream.noise(text)
+        if len(stream.encoder.ids(text)) > LONGEST_PROMPT - 2:
+            if row.unsafe:
+                continue
+            text = text[:350]
+        found += 1
+        yield text, "prompt", row.unsafe, row.set
 
 
 def logits(encoder, examples):
@@ -94,8 +118,8 @@ def logits(encoder, examples):
 
 def mined(found):
     """Rows of the pieces that training texts say too little of."""
-    for text, is_whole, unsafe, name, values in found:
-        if is_whole or name in NOT_MINED:
+    for text, what, unsafe, name, values in found:
+        if what != "piece" or name in NOT_MINED:
             continue
         if values[0] > 1.2 if unsafe else -1 < values[0] < 3 and len(text.split()) >= 4:
             yield {
@@ -111,16 +135,20 @@ def main():
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--rows")
     parser.add_argument("--count", type=int, default=150_000)
+    parser.add_argument("--prompts", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     tokens = data.Encoder(arguments.tokenizer)
-    stream = data.Stream(list(data.read(arguments.data)), [], tokens, LONGEST, arguments.seed)
+    stream = data.Stream(
+        list(data.read(arguments.data)), data.read_wrappers(data.WRITTEN), tokens, LONGEST, arguments.seed)
     encoder = Encoder(arguments.model)
     encoder.load_state_dict(torch.load(arguments.encoder, weights_only=True))
     encoder.eval()
     found = list(drawn(stream, arguments.count, random.Random(arguments.seed)))
-    values = logits(encoder, [tokens.encode(text, None, LONGEST)[0] for text, *_ in found])
+    found += prompts(stream, arguments.prompts)
+    values = logits(encoder, [
+        tokens.encode(text, None, LONGEST_PROMPT if what == "prompt" else LONGEST)[0] for text, what, *_ in found])
     found = [[*piece, logit] for piece, logit in zip(found, values)]
     with open(arguments.output, "w", encoding="utf-8") as lines:
         for piece in found:

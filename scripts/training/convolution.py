@@ -5,8 +5,8 @@
 
 Its words are the rows of the encoder's table, which stay as they are: train it anew where the encoder's words change, and
 only then. Examples are drawn from the same stream as the encoder's (data.py), and each is seen `--epochs` times; pieces of
-texts (chunks.py) come to them with what the encoder says as their target. One thread; the same arguments give the same
-network.
+texts and prompts (chunks.py) come to them with what the encoder says as their target. One thread; the same arguments give the
+same network.
 """
 
 import argparse
@@ -39,20 +39,25 @@ def drawn(arguments):
 
 
 def taught(arguments):
-    """Pieces of texts, packed. That of a harmful text is as harmful as the encoder says; that of a harmless text is harmless,
-    and what the encoder says against it counts a quarter at most, since an attacker may have cut it elsewhere."""
+    """Pieces of texts and whole prompts, packed. A piece of a harmful text is as harmful as the encoder says; that of a
+    harmless text is harmless, and what the encoder says against it counts a quarter at most, since an attacker may have cut
+    it elsewhere. A harmful prompt that the encoder finds counts twice, for the look must not settle it; one that it does not
+    find is lost anyhow."""
     encoder = data.Encoder(arguments.tokenizer)
     with open(arguments.chunks, encoding="utf-8") as lines:
         for line in lines:
-            text, is_whole, unsafe, name, logits = json.loads(line)
-            said = 1 / (1 + math.exp(-logits[0]))
-            if not unsafe:
+            text, what, unsafe, name, logits = json.loads(line)
+            said, weight = 1 / (1 + math.exp(-logits[0])), 1
+            if what == "prompt":
+                target = 0.75 * said + 0.22 if unsafe else max(0.01, 0.5 * said)
+                weight = (2 if said > 0.5 else 0.3) if unsafe else 1
+            elif not unsafe:
                 target = max(0.01, 0.5 * said if name in NOT_MINED else min(0.12, 0.25 * said))
             else:
-                target = 0.5 * said + 0.48 if is_whole else max(0.03, min(0.97, said))
+                target = 0.5 * said + 0.48 if what == "all" else max(0.03, min(0.97, said))
             ids, types = encoder.encode(text, None, LONGEST)
             targets, weights = np.zeros(16, np.float32), np.zeros(16, np.float32)
-            targets[0], weights[0] = target, 1
+            targets[0], weights[0] = target, weight
             yield np.array(ids, np.uint16), np.array(types, np.uint8), targets, weights
 
 

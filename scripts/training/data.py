@@ -154,6 +154,12 @@ DRAWS = {
     "paddock_replies_long": 5500, "paddock_replies_mild": 8000, "paddock_security2": 6500, "paddock_subtle": 6500,
     "paddock_everyday_chat2": 8000, "paddock_hate2": 9000, "paddock_lookalikes2": 9000, "paddock_redteam2": 9500,
     "paddock_replies_acts2": 8000, "paddock_replies_social2": 8500,
+    "paddock_crude3": 7000, "paddock_demo3": 6500, "paddock_demo4": 6500, "paddock_frames3": 6000, "paddock_hazards3": 7500,
+    "paddock_lookalikes3": 8000, "paddock_texts3": 6500, "paddock_replies_alike4": 5500, "paddock_replies_bias3": 7500,
+    "paddock_replies_bias4": 5500, "paddock_replies_chatty3": 6500, "paddock_replies_crime3": 6000,
+    "paddock_replies_jail3": 3000, "paddock_replies_jail4": 3500, "paddock_replies_medium3": 4500,
+    "paddock_replies_plain3": 3500, "paddock_replies_short3": 7500, "paddock_replies_unethical3": 6000,
+    "paddock_replies_violence3": 6000,
     # mined by chunks.py
     "chunks_safe": 2500, "chunks_unsafe": 700,
 }
