@@ -17,14 +17,12 @@ public enum EvaluatedLanguage {
       if found.foreign >= 2, found.foreign >= found.english { return false }
       // Of usual English nearly half of the words are the commonest: for that one scan settles all.
       if found.english * 10 <= found.words * 3, hasNoEnglishWords(bytes) { return false }
-      // Letters of Han around words of another language would hide these. A few are terms of a trade.
-      if var rest = withoutHan(String(decoding: bytes, as: UTF8.self)),
-        rest.withUTF8({ hasNoEnglishWords($0, fewest: 8) })
-      {
-        return false
-      }
       // Everything below U+0250 is Latin.
-      return found.beyond == 0 || !isForeignScript(String(decoding: bytes, as: UTF8.self))
+      if found.beyond == 0 { return true }
+      let text = String(decoding: bytes, as: UTF8.self)
+      // Letters of Han around words of another language would hide these. A few are terms of a trade.
+      if var rest = withoutHan(text), rest.withUTF8({ hasNoEnglishWords($0, fewest: 8) }) { return false }
+      return !isForeignScript(text)
     }
   }
 
