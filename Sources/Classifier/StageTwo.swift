@@ -136,8 +136,10 @@ public struct StageTwo: Sendable {
 
   /// How much surer the first stage has to be of a part than of a whole text.
   static let partSlack: Float = 2.5
-  /// How much less sure the first stage and the convolution together have to be of a part than of a whole text, which they
-  /// look at too: what harmless words hide in a part stands out of these by itself.
+  /// The same of what the first stage and the convolution say together, of a reply.
+  private static let lookReplySlack: Float = 0.5
+  /// How much less sure the two have to be of a part of a prompt than of a whole text: what harmless words hide in it
+  /// stands out of these by itself. In replies nothing is looked for that stands out.
   private static let lookPartSlack: Float = 1
   /// The same of what stands out: of the many words of a harmless text some look worse than they are.
   private static let lookExcerptSlack: Float = 0.5
@@ -248,7 +250,7 @@ public struct StageTwo: Sendable {
     let values = weighed(look, nil, by: weighing)
     let slack: Float =
       switch look.stretch.extent {
-      case .part: Self.lookPartSlack
+      case .part: isResponse ? -Self.lookReplySlack : Self.lookPartSlack
       case .excerpt: Self.lookExcerptSlack
       case .whole, .paragraph: 0
       }

@@ -101,6 +101,13 @@ import Testing
     // Of parts it need not be as sure.
     #expect(try unsafe(looking(-1.3, below: -2), short) > 0.99 && unsafe(looking(-1.3, below: -2), long) < 0.1)
     #expect(try unsafe(looking(-0.9, below: -2), long) > 0.99)
+    // Of parts of a reply it has to be surer: nothing is looked for there that stands out.
+    func sides(_ value: Float) -> StageTwo.Sides {
+      let prompt = looking(value, below: -2).prompt
+      return StageTwo.Sides(prompt: prompt, response: prompt)
+    }
+    let longReply = ClassifierInput(text: long.text, context: "what?", isResponse: true)
+    #expect(try unsafe(sides(-2.3), longReply) > 0.99 && unsafe(sides(-4), longReply) < 0.02)
   }
 
   @Test("Looks stop too when time is up, though none of them leads to reading")
