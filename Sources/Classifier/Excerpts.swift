@@ -97,7 +97,7 @@ struct Excerpts {
   }
 
   /// Words that open a question or a request, or a sentence, and of which no name is made.
-  private static let openers: Set<String> = [
+  static let openers: Set<String> = [
     "how", "what", "why", "where", "when", "who", "which", "how's", "what's", "can", "could", "would", "should", "do",
     "does", "did", "don't", "is", "are", "was", "were", "write", "give", "tell", "explain", "describe", "create",
     "make", "provide", "show", "help", "list", "please", "teach", "suggest", "draft", "compose", "develop", "generate",

@@ -7,9 +7,9 @@ extension StageTwo {
   static let excerptMargin: Float = 0.3
   /// An excerpt is judged without its harmless words too where it is no more than this from unsafe with them: what is left
   /// of a defender's question sounds like an attacker's, and the whole of it is far from that.
-  private static let coreReach: Float = 0.7
+  private static let coreReach: Float = 1.3
   /// What is taken from the value of what is left.
-  private static let coreMargin: Float = 0.5
+  private static let coreMargin: Float = 0.3
   /// The runs of a text that the encoder reads, those that look worst.
   private static let mostRunsRead = 32
   /// The chunks of the runs in reach that it reads, those that look worst.

@@ -33,7 +33,7 @@ public struct StageBlending: Sendable {
     /// See `StageTwo.Blend.partMargin`.
     public var partMargin: Float = 0.7
     /// See `StageTwo.Blend.paragraphMargin`.
-    public var paragraphMargin: Float = 0.1
+    public var paragraphMargin: Float = 0
 
     /// The settings of the shipped model.
     public init() {}

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Classifier
@@ -193,5 +194,17 @@ import Testing
       }
       #expect(scores == nil && count == stop)
     }
+  }
+
+  @Test("Training cuts pieces at the words that open a sentence here")
+  func openersOfTraining() throws {
+    let script = URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "../../scripts/training/chunks.py")
+    let source = try String(contentsOf: script, encoding: .utf8)
+    let pattern = try #require(source.components(separatedBy: "OPENER = re.compile(").dropFirst().first)
+    let words = try #require(pattern.components(separatedBy: "(?!").first)
+      .replacing(/"\s*r"/, with: "").replacing(/^\s*r"\\s\*\(/, with: "").replacing(/\)$/, with: "")
+      .split(separator: "|").map { $0.lowercased() }
+    #expect(Set(words) == Excerpts.openers && words.count == Excerpts.openers.count)
   }
 }

@@ -66,26 +66,47 @@ def add_up(parameters, workers):
         start += parameter.numel()
 
 
-def learn(rank, arguments):
+class Labels:
+    """What is learned from: rows, their labels, and dropout."""
+
+    decay = 0.01
+
+    def __init__(self, arguments, seed):
+        rows = [row for path in arguments.data for row in data.read(path)]
+        self.stream = self.stream_of(rows, arguments, seed)
+        self.net = self.encoder(arguments)
+        self.net.train()
+
+    def stream_of(self, rows, arguments, seed):
+        return data.Stream(rows, data.read_wrappers(data.WRITTEN), data.Encoder(arguments.tokenizer), LONGEST, seed)
+
+    def encoder(self, arguments):
+        net = Encoder(arguments.model)
+        if arguments.start:
+            net.load_state_dict(torch.load(arguments.start, weights_only=True))
+        return net
+
+    def loss(self, batch):
+        ids, types, mask, targets, weights = tensors(batch)
+        wrong = F.binary_cross_entropy_with_logits(self.net(ids, types, mask), targets, reduction="none")
+        return (wrong * weights).sum() / len(batch)
+
+
+def learn(rank, arguments, task):
+    """Minimises the loss of a task such as `Labels` on its stream."""
     if arguments.workers > 1:
         dist.init_process_group(
             "gloo", init_method=f"tcp://127.0.0.1:{arguments.port}", rank=rank, world_size=arguments.workers)
     torch.set_num_threads(1)
     torch.manual_seed(arguments.seed + rank)
-    rows = [row for path in arguments.data for row in data.read(path)]
-    stream = data.Stream(
-        rows, data.read_wrappers(data.WRITTEN), data.Encoder(arguments.tokenizer), LONGEST, arguments.seed * 100 + rank)
-    net = Encoder(arguments.model)
-    if arguments.start:
-        net.load_state_dict(torch.load(arguments.start, weights_only=True))
-    groups = groups_of(net, arguments.frozen)
+    task = task(arguments, arguments.seed * 100 + rank)
+    groups = groups_of(task.net, arguments.frozen)
     parameters = [p for group in groups for p in group["params"]]
-    optimiser = torch.optim.AdamW(groups, lr=arguments.rate, weight_decay=0.01, betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(groups, lr=arguments.rate, weight_decay=task.decay, betas=(0.9, 0.98))
     mean = [p.detach().clone() for p in parameters]
-    net.train()
     steps = 0
     start, told, losses = time.time(), time.time(), []
-    for batch in stream.batches(BATCH_TOKENS):
+    for batch in task.stream.batches(BATCH_TOKENS):
         share = torch.tensor([(time.time() - start) / (arguments.minutes * 60)])
         if arguments.workers > 1:
             # All stop and cool down together, by the first one's clock.
@@ -96,9 +117,7 @@ def learn(rank, arguments):
         fall = 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * max(0, share - 0.05) / 0.95))
         for group in optimiser.param_groups:
             group["lr"] = arguments.rate * group["share"] * min(1, share / 0.05) * fall
-        ids, types, mask, targets, weights = tensors(batch)
-        wrong = F.binary_cross_entropy_with_logits(net(ids, types, mask), targets, reduction="none")
-        loss = (wrong * weights).sum() / len(batch)
+        loss = task.loss(batch)
         optimiser.zero_grad()
         loss.backward()
         if arguments.workers > 1:
@@ -115,23 +134,27 @@ def learn(rank, arguments):
     if rank == 0:
         for average, parameter in zip(mean, parameters):
             parameter.data.copy_(average)
-        torch.save(net.state_dict(), arguments.output)
+        torch.save(task.net.state_dict(), arguments.output)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of(description, minutes, rate, frozen):
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("model", "tokenizer", "output"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--data", required=True, nargs="+", help="what data.py writes, and chunks.py --rows")
     parser.add_argument("--start")
-    parser.add_argument("--frozen", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=72)
-    parser.add_argument("--rate", type=float, default=1e-4)
+    parser.add_argument("--frozen", type=int, default=frozen)
+    parser.add_argument("--minutes", type=float, default=minutes)
+    parser.add_argument("--rate", type=float, default=rate)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--port", type=int, default=29517)
-    arguments = parser.parse_args()
-    processes.spawn(learn, (arguments,), nprocs=arguments.workers)
+    return parser
+
+
+def main():
+    arguments = parser_of(__doc__, minutes=72, rate=1e-4, frozen=1).parse_args()
+    processes.spawn(learn, (arguments, Labels), nprocs=arguments.workers)
 
 
 if __name__ == "__main__":
