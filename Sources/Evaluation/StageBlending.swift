@@ -16,6 +16,9 @@ public struct StageBlending: Sendable {
     public var replyFalsePositiveTarget = 0.06
     /// Of the unsafe rows that all together find, the share that the first stage may settle as harmless.
     public var settledUnsafe = 0.005
+    /// The same for replies. A short reply has few words that are bad by themselves, and held-out ones, whose sets the first
+    /// stage has read, hardly show it: none that is found may be lost.
+    public var replySettledUnsafe = 0.0
     /// The same for what the first stage and the convolution settle together.
     public var lookedUnsafe = 0.003
     /// The same for replies.
@@ -89,6 +92,7 @@ public struct StageBlending: Sendable {
     let all = weighing(rows, settings, columns)
     var replies = settings
     (replies.falsePositiveTarget, replies.lookWeight) = (settings.replyFalsePositiveTarget, settings.replyLookWeight)
+    replies.settledUnsafe = settings.replySettledUnsafe
     return StageTwo.Sides(
       prompt: hasBoth(prompts) ? weighing(prompts, settings, columns) : all,
       response: hasBoth(responses) ? weighing(responses, replies, columns, beyond: all) : all)

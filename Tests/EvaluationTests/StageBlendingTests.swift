@@ -74,6 +74,22 @@ import Testing
     #expect(Double(lost) <= 0.02 * Double(found.count) && weighing.settlesBelow > -10)
   }
 
+  @Test("Of replies the first stage settles none that both find, whatever it may of prompts")
+  func settlingReplies() {
+    var settings = StageBlending.Settings()
+    settings.settledUnsafe = 0.02
+    let replies = rows(count: 2_000, response: true)
+    let blend = StageBlending.fit(rows(count: 2_000) + replies, settings: settings)
+    let found = replies.filter { row in
+      guard row.target == .content(isUnsafe: true, hazards: 0) else { return false }
+      let first = min(row.values.first[0], StageTwo.mostOfFirst)
+      return blend.response.first[0] * first + blend.response.second[0] * row.values.second[0]
+        + blend.response.offset[0] >= 0
+    }
+    #expect(!found.contains { $0.values.first[0] < blend.response.settlesBelow })
+    #expect(blend.response.settlesBelow > -10 && blend.response.settlesBelow < blend.prompt.settlesBelow)
+  }
+
   @Test("What the look settles is no more of what all find than was asked for, and more than the first stage does")
   func looking() throws {
     var generator = SplitMix64(state: 9)
